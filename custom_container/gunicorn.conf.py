@@ -1,0 +1,56 @@
+"""How gunicorn serves the container: one worker, because there is one device; many threads.
+
+Knows the process's life: the model loads after the fork, and a model that cannot load ends the
+whole server with the reason as its last line, since SageMaker would ping a silent one for half
+an hour.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from gunicorn.arbiter import Arbiter
+from src.errors import ModelError
+from src.settings import Settings
+
+_settings = Settings.from_environment()
+_reason_reader, _reason_writer = os.pipe()
+
+bind = f"0.0.0.0:{_settings.port}"
+workers = 1
+worker_class = "gthread"
+# Two more than there are transforms, so that /ping never waits behind an invocation.
+threads = _settings.max_concurrent_transforms + 2
+# ModelClientConfig allows an invocation 3600 s at most; gunicorn must not end one before.
+timeout = 3600
+# SIGKILL follows SIGTERM after 30 s.
+graceful_timeout = 25
+# Longer than a client keeps an idle connection between two mini-batches.
+keepalive = 75
+# The root file system may be read-only, and a heartbeat must not wait for a disk.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+control_socket_disable = True
+
+
+def post_worker_init(worker):
+    """Begin to load the model in the worker: no CUDA context survives a fork."""
+
+    def end_server(error: Exception) -> None:
+        if not isinstance(error, ModelError):
+            logging.getLogger("gunicorn.error").error("Cannot load the model.", exc_info=error)
+        reason = " ".join(f"Cannot serve the model: {error}".split())
+        os.write(_reason_writer, reason.encode())
+        # Only this exit code makes gunicorn end instead of starting another worker.
+        os._exit(Arbiter.WORKER_BOOT_ERROR)
+
+    worker.wsgi.extensions["model"].start_loading(on_failure=end_server)
+
+
+def on_exit(_server):
+    """Say last why the server ends, if its model could not be loaded."""
+    os.close(_reason_writer)
+    with os.fdopen(_reason_reader) as reader:
+        reason = reader.read()
+    if reason:
+        print(reason, file=sys.stderr, flush=True)

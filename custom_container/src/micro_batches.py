@@ -1,0 +1,46 @@
+"""Which documents share a forward pass, and how their answers find the way back.
+
+A micro-batch is a list of positions in the caller's list. Documents go by length and fill a
+token budget; one that exceeds the budget on its own gets a micro-batch of its own. Knows lengths
+only: neither tensors nor models.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+MicroBatch = list[int]
+
+
+def padded_micro_batches(lengths: Sequence[int], max_tokens: int) -> list[MicroBatch]:
+    """Micro-batches for a rectangle: rows x longest row <= `max_tokens`, padding included.
+
+    Neighbours in length share a rectangle, longest first, so that little of it is padding and
+    the largest demand for memory comes first.
+    """
+    micro_batches: list[MicroBatch] = []
+    for position in _longest_first(lengths):
+        current = micro_batches[-1] if micro_batches else None
+        if current and (len(current) + 1) * lengths[current[0]] <= max_tokens:
+            current.append(position)
+        else:
+            micro_batches.append([position])
+    return micro_batches
+
+
+def _longest_first(lengths: Sequence[int]) -> list[int]:
+    return sorted(range(len(lengths)), key=lambda position: -lengths[position])
+
+
+def map_in_micro_batches(
+    items: Sequence[Item],
+    micro_batches: Iterable[MicroBatch],
+    forward: Callable[[list[Item]], Iterable[Answer]],
+) -> list[Answer]:
+    """Apply `forward` to each micro-batch and give the answers back in the order of `items`."""
+    answers: dict[int, Answer] = {}
+    for positions in micro_batches:
+        answered = forward([items[position] for position in positions])
+        answers.update(zip(positions, answered, strict=True))
+    return [answers[position] for position in range(len(items))]
