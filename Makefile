@@ -1,0 +1,34 @@
+# The commands of this repository. Needs Python 3.11 and make; everything else comes into .venv.
+
+PYTHON ?= python3.11
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help: ## Show what can be typed
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+demo: $(INSTALLED) ## Run the whole job on this machine: no AWS account, no Docker
+	@$(VENV)/bin/python -m local_aws demo
+
+test: check ## Lint, then run every test
+	$(VENV)/bin/python -m pytest
+
+check: $(INSTALLED) ## Lint and check the format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(INSTALLED) ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean: ## Remove what the other commands made
+	rm -rf $(VENV) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
+
+$(INSTALLED): requirements.txt requirements-local-aws.txt requirements-training.txt \
+		requirements-development.txt custom_container/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement requirements-development.txt
+	@touch $@

@@ -1,0 +1,133 @@
+"""
+AWS at arm's length: clients for one region, and foreign errors turned into sentences.
+
+Everything else takes a client as an argument; what an AWS error means to an operator is known here
+alone.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import boto3
+from boto3.exceptions import Boto3Error
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from batch_transform.errors import AwsRefused
+from batch_transform.naming import S3Uri
+
+_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10, read_timeout=60
+)
+
+_BOTOCORE_ADVICE: dict[type[BotoCoreError], str] = {
+    NoCredentialsError: "no AWS credentials were found: put AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY in .env, or sign in with `aws configure` or `aws sso login`",
+    PartialCredentialsError: "the AWS credentials are incomplete: both AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY are needed",
+    ProfileNotFound: "AWS_PROFILE names a profile that ~/.aws/config does not hold",
+    NoRegionError: "no region is set: give --region or set AWS_REGION",
+}
+
+_NOT_ALLOWED = "these credentials may not do that: ask for the permission named above"
+_EXPIRED = "the session has expired: sign in again"
+_UNKNOWN_KEY = "AWS does not know this AWS_ACCESS_KEY_ID"
+_NO_CAPACITY = (
+    "wait for a running job to end, choose another --instance-type, or ask for a higher quota in "
+    "the Service Quotas console (SageMaker, transform job usage)"
+)
+_CODE_ADVICE = {
+    "AccessDenied": _NOT_ALLOWED,
+    "AccessDeniedException": _NOT_ALLOWED,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "InvalidAccessKeyId": _UNKNOWN_KEY,
+    "InvalidClientTokenId": _UNKNOWN_KEY,
+    "ResourceLimitExceeded": _NO_CAPACITY,
+    "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY does not belong to this AWS_ACCESS_KEY_ID",
+    "ThrottlingException": "AWS is limiting the rate of calls: try again in a minute",
+    "UnrecognizedClientException": _UNKNOWN_KEY,
+}
+
+
+class AwsClients:
+    """The clients of one region, each made when it is first needed."""
+
+    def __init__(self, region: str | None) -> None:
+        self._session = boto3.session.Session(region_name=region)
+
+    @property
+    def region(self) -> str | None:
+        """The region in use: the one asked for, else the one of the AWS profile."""
+        return self._session.region_name
+
+    def client(self, service_name: str) -> Any:
+        """Return a client that retries what is worth retrying."""
+        return self._session.client(service_name, config=_CONFIG)
+
+    @cached_property
+    def s3(self) -> Any:
+        """The S3 client."""
+        return self.client("s3")
+
+    @cached_property
+    def sagemaker(self) -> Any:
+        """The SageMaker client."""
+        return self.client("sagemaker")
+
+
+def error_code(error: ClientError) -> str:
+    """Return AWS's own code, such as `NoSuchBucket` or `404`."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+AwsError = (BotoCoreError, ClientError, Boto3Error)
+
+
+def explain(error: BotoCoreError | ClientError | Boto3Error) -> str:
+    """Return one sentence on what AWS was asked, what it said and what to do next."""
+    if isinstance(error, ClientError):
+        details = error.response.get("Error", {})
+        said = f"{error.operation_name}: {details.get('Message') or 'no message'}"
+        advice = _CODE_ADVICE.get(error_code(error))
+        return f"AWS refused {said} ({error_code(error)})" + (f"; {advice}" if advice else "")
+    if isinstance(error, EndpointConnectionError):
+        return f"AWS cannot be reached: {error}; check the network, AWS_REGION and AWS_ENDPOINT_URL"
+    for kind, advice in _BOTOCORE_ADVICE.items():
+        if isinstance(error, kind):
+            return advice
+    return f"the call to AWS failed: {error}"
+
+
+def check_bucket(s3: Any, bucket: str) -> None:
+    """Raise AwsRefused with the remedy unless *bucket* is there, ours to use and in our region."""
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        region = headers.get("x-amz-bucket-region")
+        meaning = {
+            "404": "does not exist: create it, or mend S3_BUCKET_NAME",
+            "403": "may not be used with these credentials",
+            "400": "was refused: the credentials or the region are wrong",
+            "301": f"lies in {region or 'another region'}: set AWS_REGION to it",
+        }.get(error_code(error))
+        raise AwsRefused(f"the bucket {bucket} {meaning}" if meaning else explain(error)) from None
+
+
+def exists_in_s3(s3: Any, uri: S3Uri) -> str | None:
+    """Return the ETag of the object at *uri*, or None where there is none."""
+    try:
+        return s3.head_object(Bucket=uri.bucket, Key=uri.key)["ETag"]
+    except ClientError as error:
+        if error_code(error) in {"404", "NoSuchKey", "NotFound"}:
+            return None
+        raise

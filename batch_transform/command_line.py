@@ -1,0 +1,217 @@
+"""
+The edge: flags and environment become values, failures become sentences and exit codes.
+
+A value is taken from its flag, else from the environment, else from `.env`, else from the default.
+Knows click; what is drawn on the screen is in terminal.py.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import reduce
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from dotenv import load_dotenv
+
+from batch_transform import terminal
+from batch_transform.aws import AwsClients, AwsError, explain
+from batch_transform.errors import BatchTransformError, InvalidSettings, WatchInterrupted
+from batch_transform.job_outcome import download_results, finish_job
+from batch_transform.job_progress import follow_progress
+from batch_transform.naming import new_job_name
+from batch_transform.settings import TransformSettings
+from batch_transform.transform_job import TransformJob, describe_job
+from batch_transform.transform_plan import TransformPlan, carry_out, plan_transform
+from batch_transform.transform_profiles import TransformProfile
+
+Decorator = Callable[[Callable], Callable]
+_STATUS_SCRIPT = "python check_batch_transform_status.py"
+
+
+def run(command: click.Command) -> NoReturn:
+    """Run a script's command and exit: 0 done, 1 an expected failure, 2 a wrong call."""
+    load_dotenv(Path.cwd() / ".env")
+    try:
+        command.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except InvalidSettings as error:
+        terminal.fail(str(error))
+        sys.exit(2)
+    except BatchTransformError as error:
+        terminal.fail(str(error))
+        sys.exit(1)
+    except AwsError as error:
+        terminal.fail(explain(error))
+        sys.exit(1)
+    except OSError as error:
+        terminal.fail(f"this machine refused: {error}")
+        sys.exit(1)
+    except click.Abort:
+        terminal.fail("interrupted")
+        sys.exit(1)
+    sys.exit(0)
+
+
+def option(*names: str, variable: str | None = None, **settings: Any) -> Decorator:
+    """Return a click option whose help names its variable and its default."""
+    return click.option(
+        *names, envvar=variable, show_envvar=variable is not None, show_default=True, **settings
+    )
+
+
+region_option = option("--region", variable="AWS_REGION", help="AWS region, such as us-east-1.")
+json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
+download_option = option(
+    "--download-to",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Copy predictions.json and summary.json into this folder.",
+)
+
+
+def transform_options(profile: TransformProfile) -> Decorator:
+    """Return the options that both kinds of job share, with the defaults of *profile*."""
+    options = [
+        option(
+            "--model-path",
+            default="model.tar.gz",
+            help="Model artifact: a local file, or s3://… where it lies already.",
+        ),
+        option(
+            "--s3-bucket",
+            "bucket",
+            variable="S3_BUCKET_NAME",
+            required=True,
+            help="Bucket of every prefix that is not a full s3:// location.",
+        ),
+        option(
+            "--s3-model-prefix",
+            "model_prefix",
+            variable="S3_MODEL_PATH",
+            default="models/",
+            help="Where model artifacts are kept, by content.",
+        ),
+        option(
+            "--s3-input-prefix",
+            "input_prefix",
+            variable="S3_INPUT_PATH",
+            default="input/",
+            help="Text files, one document a line.",
+        ),
+        option(
+            "--s3-output-prefix",
+            "output_prefix",
+            variable="S3_OUTPUT_PATH",
+            default="output/",
+            help="Below it, each job gets a folder of its own.",
+        ),
+        option(
+            "--container-image",
+            "image_uri",
+            variable="CONTAINER_IMAGE",
+            required=True,
+            help="Image in Amazon ECR; custom_container/build_and_push.sh prints it.",
+        ),
+        option(
+            "--instance-type",
+            variable="SAGEMAKER_INSTANCE_TYPE",
+            default=profile.default_instance_type,
+            help="Machine to rent.",
+        ),
+        option(
+            "--instance-count",
+            variable="SAGEMAKER_INSTANCE_COUNT",
+            type=click.IntRange(min=1, max=100),
+            default=1,
+            help="How many of them.",
+        ),
+        option(
+            "--role-arn",
+            variable="SAGEMAKER_ROLE_ARN",
+            required=True,
+            help="Execution role that SageMaker assumes.",
+        ),
+        option(
+            "--job-name", help="Name of the job, never used before. [default: made of the time]"
+        ),
+        region_option,
+        option("--wait/--no-wait", default=True, help="Follow the job to its end."),
+        option("--dry-run", is_flag=True, help="Print the exact requests and send none."),
+        json_option,
+    ]
+    return lambda command: reduce(lambda wrapped, add: add(wrapped), reversed(options), command)
+
+
+def start_transform(
+    profile: TransformProfile,
+    *,
+    region: str | None,
+    job_name: str | None,
+    wait: bool,
+    dry_run: bool,
+    as_json: bool,
+    download_to: Path | None = None,
+    **values: Any,
+) -> None:
+    """Plan a job; show the plan, or carry it out and follow it."""
+    clients = AwsClients(region)
+    job_name = job_name or new_job_name(profile.name, datetime.now(UTC))
+    settings = TransformSettings(
+        profile=profile, job_name=job_name, region=clients.region, **values
+    )
+    plan = plan_transform(clients, settings)
+    if dry_run:
+        terminal.print_json(plan.requests())
+        return
+    carry_out(clients, plan, terminal.progress)
+    _say_started(plan)
+    if wait:
+        watch(clients, job_name, as_json=as_json, download_to=download_to)
+    elif as_json:
+        terminal.print_json({"job_name": job_name, "folder": str(plan.folder.root)})
+    else:
+        terminal.print_answer(job_name)
+
+
+def watch(
+    clients: AwsClients, job_name: str, *, as_json: bool, download_to: Path | None = None
+) -> None:
+    """Follow a job to its end and print what became of it; raise where it did not complete."""
+    job = _follow(clients, job_name)
+    summary = finish_job(clients.s3, job)
+    if as_json:
+        terminal.print_json(summary or terminal.job_as_document(job))
+    elif summary:
+        terminal.print_summary(summary)
+    else:
+        terminal.print_job(job)
+    if summary and download_to:
+        for path in download_results(clients.s3, job, download_to):
+            terminal.say(f"wrote {path}")
+
+
+def _follow(clients: AwsClients, job_name: str) -> TransformJob:
+    job = describe_job(clients.sagemaker, job_name)
+    try:
+        return terminal.show_progress(follow_progress(clients, job, time.sleep))
+    except KeyboardInterrupt:
+        raise WatchInterrupted(
+            f"no longer watching; the job {job_name} goes on and is billed.\n"
+            f"watch it: {_STATUS_SCRIPT} --job-name {job_name} --watch\n"
+            f"stop it:  {_STATUS_SCRIPT} --job-name {job_name} --stop"
+        ) from None
+
+
+def _say_started(plan: TransformPlan) -> None:
+    resources = plan.create_transform_job["TransformResources"]
+    if remark := plan.profile.instance_type_remark(resources["InstanceType"]):
+        terminal.say(remark)
+    terminal.say(
+        f"started {plan.job_name}: {len(plan.input_folder.files)} files from "
+        f"{plan.input_folder.uri} on {resources['InstanceCount']} x {resources['InstanceType']}"
+    )
+    terminal.say(f"its folder: {plan.folder.root}")

@@ -1,0 +1,37 @@
+"""The failures a caller is expected to meet, each saying what to do next. Knows no exit codes."""
+
+
+class BatchTransformError(Exception):
+    """Base of every failure this package expects; its text is meant for the operator."""
+
+
+class InvalidSettings(BatchTransformError):
+    """Values that AWS or we would refuse, all of them at once, before anything was sent."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class InvalidModelFolder(BatchTransformError):
+    """A model folder that the container could not serve."""
+
+
+class InvalidInput(BatchTransformError):
+    """Input in S3 that cannot become a job: nothing there, or lines that are not text."""
+
+
+class AwsRefused(BatchTransformError):
+    """AWS answered with an error, or could not be reached."""
+
+
+class JobFailed(BatchTransformError):
+    """A transform job ended as Failed or Stopped."""
+
+
+class WatchInterrupted(BatchTransformError):
+    """The operator stopped watching; the job itself goes on."""
+
+
+class IncompleteOutput(BatchTransformError):
+    """The answers of a job are not exactly one for each record that was packed."""

@@ -1,0 +1,129 @@
+"""
+Names: S3 locations, job names, model names, and where each file of a job lies.
+
+Knows the rules for writing a name; knows nothing of what lies behind one and calls nothing.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from batch_transform.errors import InvalidSettings
+
+MODEL_ARTIFACT_FILE = "model.tar.gz"
+
+
+@dataclass(frozen=True)
+class S3Uri:
+    """`s3://bucket/key`; the key is empty for a bucket and ends in `/` for a folder."""
+
+    bucket: str
+    key: str = ""
+
+    @classmethod
+    def parse(cls, text: str, *, bucket: str = "") -> Self:
+        """
+        Read a full `s3://bucket/key`, or a bare key that lies in *bucket*.
+
+        Raises InvalidSettings when no bucket can be told from either.
+        """
+        scheme, separator, rest = text.partition("://")
+        if separator and scheme != "s3":
+            raise InvalidSettings([f"{text!r} is not an S3 location: expected s3://bucket/key"])
+        if separator:
+            bucket, _, key = rest.partition("/")
+        else:
+            key = text.lstrip("/")
+        if not bucket:
+            raise InvalidSettings([f"{text!r} names no bucket: expected s3://bucket/key"])
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def folder(self) -> "S3Uri":
+        """Return the same place as a folder: as a prefix, `out/` cannot take in `out_old/`."""
+        if not self.key or self.key.endswith("/"):
+            return self
+        return S3Uri(self.bucket, self.key + "/")
+
+    def child(self, name: str) -> "S3Uri":
+        """Return *name* inside this folder."""
+        return S3Uri(self.bucket, self.folder().key + name)
+
+    def covers(self, other: "S3Uri") -> bool:
+        """Tell whether listing this place, a string prefix to S3, would also list *other*."""
+        return self.bucket == other.bucket and other.key.startswith(self.key)
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Where one job keeps its files. No two jobs share a folder: it bears the job's name."""
+
+    root: S3Uri
+
+    @classmethod
+    def of(cls, output: S3Uri, job_name: str) -> Self:
+        """Return the folder of *job_name* below the *output* prefix."""
+        return cls(output.child(f"{job_name}/"))
+
+    @classmethod
+    def holding(cls, output: S3Uri, job_name: str) -> Self | None:
+        """Return the folder whose job writes to *output*; None for a job that packs nothing."""
+        if not output.folder().key.endswith(f"{job_name}/output/"):
+            return None
+        return cls(S3Uri(output.bucket, output.folder().key.removesuffix("output/")))
+
+    @property
+    def record(self) -> S3Uri:
+        """`job.json`: what was asked and what was packed."""
+        return self.root.child("job.json")
+
+    @property
+    def shards(self) -> S3Uri:
+        """The folder of the packed input, read by the optimized job."""
+        return self.root.child("input/")
+
+    @property
+    def shard_outputs(self) -> S3Uri:
+        """The folder in which the optimized job puts one `.out` for each shard."""
+        return self.root.child("output/")
+
+    @property
+    def predictions(self) -> S3Uri:
+        """The one consolidated file."""
+        return self.root.child("predictions.json")
+
+    @property
+    def summary(self) -> S3Uri:
+        """The counts; written last, so its presence says that the predictions were verified."""
+        return self.root.child("summary.json")
+
+
+def shard_name(index: int) -> str:
+    """Return the file name of a shard; zero-padded, so that names sort in packing order."""
+    return f"shard-{index:05d}.jsonl"
+
+
+def new_job_name(profile_name: str, now: datetime) -> str:
+    """Return a job name that sorts by time and that no other run will draw."""
+    return f"dispute-{profile_name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def model_name_for(create_model: Mapping[str, object]) -> str:
+    """
+    Return a name made of what the model holds: other weights, image or role, other name.
+
+    SageMaker allows 63 characters, no underscore (botocore, CreateModel).
+    """
+    content = json.dumps(create_model, sort_keys=True)
+    return f"dispute-classifier-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def model_artifact_key(sha256: str) -> str:
+    """Return where an artefact lies below the model prefix: its content names it."""
+    return f"{sha256[:16]}/{MODEL_ARTIFACT_FILE}"

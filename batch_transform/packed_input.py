@@ -1,0 +1,148 @@
+"""
+Many text files become a few balanced JSON Lines shards, and a record of what went where.
+
+A shard line is `{"source": "case1.txt", "line": 3, "text": "…"}`: identity, not position, is what
+later proves that nothing was lost. Documents are streamed; one shard at a time is held in memory.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_transform.errors import InvalidInput
+from batch_transform.input_documents import Document, InputFile, InputFolder, InputScan
+from batch_transform.naming import JobFolder, shard_name
+from batch_transform.s3_objects import put_object
+
+SHARD_CONTENT_TYPE = "application/jsonlines"
+_LARGEST_SHARD_BYTES = 16 << 20
+_SMALLEST_SHARD_BYTES = 64 << 10
+_SHARDS_PER_INSTANCE = 8
+# Legal inside JSON, yet a line end to some readers of lines.
+_LINE_ENDS = {ord("\x85"): "\\u0085", ord("\u2028"): "\\u2028", ord("\u2029"): "\\u2029"}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One packed object: its file name, its size and a digest of the identities in it, in order."""
+
+    name: str
+    records: int
+    size_in_bytes: int
+    identity_digest: str
+
+
+@dataclass(frozen=True)
+class PackedInput:
+    """Everything that was packed, in packing order."""
+
+    shards: list[Shard]
+    files: int
+    documents: int
+    blank_lines: int
+
+
+class IdentityDigest:
+    """The identities of a sequence of records, folded into 64 hexadecimal digits."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+
+    def add(self, source: str, line: int) -> None:
+        """Take in the next record. S3 keys hold no NUL, so no two sequences look alike."""
+        self._sha256.update(f"{source}\0{line}\n".encode())
+
+    def hexdigest(self) -> str:
+        """Return the digest of all records so far."""
+        return self._sha256.hexdigest()
+
+
+@dataclass
+class _OpenShard:
+    body: bytearray = field(default_factory=bytearray)
+    records: int = 0
+    identities: IdentityDigest = field(default_factory=IdentityDigest)
+
+    def add(self, document: Document, encoded: bytes) -> None:
+        self.body += encoded
+        self.records += 1
+        self.identities.add(document.source, document.line)
+
+
+def shard_bytes_for(input_bytes: int, instance_count: int) -> int:
+    """
+    Return the size at which a shard is full.
+
+    Small shards show progress and cost little when one must be run again; large ones save requests.
+    Every instance gets several, so that none waits long for the last.
+    """
+    balanced = math.ceil(input_bytes / (_SHARDS_PER_INSTANCE * instance_count))
+    return min(max(balanced, _SMALLEST_SHARD_BYTES), _LARGEST_SHARD_BYTES)
+
+
+def pack(
+    s3: Any,
+    input_folder: InputFolder,
+    job_folder: JobFolder,
+    *,
+    instance_count: int,
+    max_payload_in_mb: int,
+    on_file: Callable[[InputFile], None],
+) -> PackedInput:
+    """
+    Read every document and write the shards of the job.
+
+    Raises InvalidInput naming each line that cannot be sent, file by file; the caller removes the
+    shards written until then.
+    """
+    shard_bytes = shard_bytes_for(input_folder.size_in_bytes, instance_count)
+    writer = _ShardWriter(s3, job_folder, shard_bytes)
+    scan = InputScan(s3, input_folder, max_payload_in_mb)
+    for document in scan.documents(on_file):
+        encoded = encode_record(document)
+        if scan.fits(document, len(encoded)) and not scan.problems:
+            writer.add(document, encoded)
+    scan.check()
+    shards = writer.finish()
+    if not shards:
+        raise InvalidInput(f"the files under {input_folder.uri} hold blank lines only")
+    documents = sum(shard.records for shard in shards)
+    return PackedInput(shards, len(input_folder.files), documents, scan.blank_lines)
+
+
+def encode_record(document: Document) -> bytes:
+    """Return the document as one line of JSON, its line end included."""
+    record = {"source": document.source, "line": document.line, "text": document.text}
+    return json.dumps(record, ensure_ascii=False).translate(_LINE_ENDS).encode() + b"\n"
+
+
+class _ShardWriter:
+    """Fills shards one after the other and puts each in S3 when it is full."""
+
+    def __init__(self, s3: Any, job_folder: JobFolder, shard_bytes: int) -> None:
+        self._s3 = s3
+        self._job_folder = job_folder
+        self._shard_bytes = shard_bytes
+        self._open = _OpenShard()
+        self._done: list[Shard] = []
+
+    def add(self, document: Document, encoded: bytes) -> None:
+        self._open.add(document, encoded)
+        if len(self._open.body) >= self._shard_bytes:
+            self._close()
+
+    def finish(self) -> list[Shard]:
+        if self._open.records:
+            self._close()
+        return self._done
+
+    def _close(self) -> None:
+        name = shard_name(len(self._done))
+        place = self._job_folder.shards.child(name)
+        put_object(self._s3, place, bytes(self._open.body), SHARD_CONTENT_TYPE)
+        digest = self._open.identities.hexdigest()
+        self._done.append(Shard(name, self._open.records, len(self._open.body), digest))
+        self._open = _OpenShard()

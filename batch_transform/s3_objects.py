@@ -1,0 +1,124 @@
+"""
+S3 objects as streams: what a prefix holds, an object read line by line, one written piece by piece.
+
+Memory stays constant whatever the size of an object. Knows nothing of documents or answers.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from batch_transform.naming import S3Uri
+
+PART_BYTES = 8 << 20
+"""S3 wants at least 5 MiB in each part but the last, and takes 10,000 parts: 78 GiB an object."""
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """One entry of a listing."""
+
+    uri: S3Uri
+    size_in_bytes: int
+    entity_tag: str
+
+
+def list_objects(s3: Any, prefix: S3Uri) -> Iterator[S3Object]:
+    """Yield every object whose key begins with the prefix, sorted by key, as S3 does."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
+    for page in pages:
+        for entry in page.get("Contents", []):
+            uri = S3Uri(prefix.bucket, entry["Key"])
+            yield S3Object(uri, entry["Size"], entry["ETag"])
+
+
+def read_lines(s3: Any, uri: S3Uri) -> Iterator[bytes]:
+    """Yield the lines of an object, each with its line end. Only `\\n` ends a line."""
+    body = s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"]
+    with body, io.BufferedReader(body, _READ_BYTES) as lines:
+        yield from lines
+
+
+def put_object(s3: Any, uri: S3Uri, body: bytes, content_type: str) -> None:
+    """Write a small object."""
+    s3.put_object(Bucket=uri.bucket, Key=uri.key, Body=body, ContentType=content_type)
+
+
+def delete_objects(s3: Any, prefix: S3Uri) -> int:
+    """Delete every object below the prefix and return how many there were."""
+    deleted = 0
+    for found in list_objects(s3, prefix):
+        s3.delete_object(Bucket=found.uri.bucket, Key=found.uri.key)
+        deleted += 1
+    return deleted
+
+
+class S3ObjectWriter:
+    """
+    Write one object of any size in constant memory, by multipart upload.
+
+    The object appears whole when the block ends well; after an exception nothing of it is left.
+    """
+
+    def __init__(self, s3: Any, uri: S3Uri, content_type: str) -> None:
+        self._s3 = s3
+        self._place = {"Bucket": uri.bucket, "Key": uri.key}
+        self._content_type = content_type
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[dict[str, Any]] = []
+
+    def write(self, data: bytes) -> None:
+        """Add *data* to the end of the object."""
+        self._buffer += data
+        if len(self._buffer) >= PART_BYTES:
+            self._send_part()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._abort()
+            return
+        try:
+            self._complete()
+        except BaseException:
+            self._abort()
+            raise
+
+    def _send_part(self) -> None:
+        if self._upload_id is None:
+            started = self._s3.create_multipart_upload(
+                **self._place, ContentType=self._content_type
+            )
+            self._upload_id = started["UploadId"]
+        number = len(self._parts) + 1
+        answer = self._s3.upload_part(
+            **self._place, UploadId=self._upload_id, PartNumber=number, Body=bytes(self._buffer)
+        )
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        self._buffer.clear()
+
+    def _complete(self) -> None:
+        if self._upload_id is None:
+            body = bytes(self._buffer)
+            self._s3.put_object(**self._place, Body=body, ContentType=self._content_type)
+            return
+        if self._buffer:
+            self._send_part()
+        self._s3.complete_multipart_upload(
+            **self._place, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
+        )
+
+    def _abort(self) -> None:
+        if self._upload_id is not None:
+            self._s3.abort_multipart_upload(**self._place, UploadId=self._upload_id)

@@ -1,0 +1,116 @@
+"""
+What an operator must say to start a job: one frozen dataclass, checked all at once.
+
+Values come in from the edge; nothing here reads the environment. The rules that AWS declares are
+taken from its own service model, so they are neither copied nor forgotten.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batch_transform.naming import JobFolder, S3Uri
+from batch_transform.service_contract import Violation, service_model, violations
+from batch_transform.transform_profiles import TransformProfile, instance_type_problem
+from batch_transform.transform_request import Request
+
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/"
+    r"[a-z0-9]+([._/-][a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
+_FLAGS = {
+    "ExecutionRoleArn": "--role-arn",
+    "PrimaryContainer.Image": "--container-image",
+    "PrimaryContainer.ModelDataUrl": "--s3-model-prefix",
+    "TransformInput.DataSource.S3DataSource.S3Uri": "--s3-input-prefix",
+    "TransformJobName": "--job-name",
+    "TransformOutput.S3OutputPath": "--s3-output-prefix",
+    "TransformResources.InstanceCount": "--instance-count",
+    "TransformResources.InstanceType": "--instance-type",
+}
+
+
+@dataclass(frozen=True)
+class TransformSettings:
+    """One job as the operator wants it; places are prefixes in *bucket* or full S3 locations."""
+
+    profile: TransformProfile
+    bucket: str
+    model_path: str
+    model_prefix: str
+    input_prefix: str
+    output_prefix: str
+    image_uri: str
+    role_arn: str
+    instance_type: str
+    instance_count: int
+    job_name: str
+    region: str | None = None
+
+    @property
+    def input_uri(self) -> S3Uri:
+        """Where the text files lie."""
+        return S3Uri.parse(self.input_prefix, bucket=self.bucket)
+
+    @property
+    def output_uri(self) -> S3Uri:
+        """Below which every job gets a folder of its own."""
+        return S3Uri.parse(self.output_prefix, bucket=self.bucket).folder()
+
+    @property
+    def model_uri(self) -> S3Uri:
+        """Below which model artefacts are kept."""
+        return S3Uri.parse(self.model_prefix, bucket=self.bucket).folder()
+
+    @property
+    def model_in_s3(self) -> bool:
+        """Tell whether the model artefact lies in S3 already."""
+        return self.model_path.startswith("s3://")
+
+    @property
+    def folder(self) -> JobFolder:
+        """The job's own folder."""
+        return JobFolder.of(self.output_uri, self.job_name)
+
+    def problems(self) -> Iterator[str]:
+        """Yield what is wrong with these values, told from the values alone."""
+        input_uri, output_uri = self.input_uri, self.output_uri
+        if input_uri.folder().covers(output_uri) or output_uri.covers(input_uri):
+            yield (
+                f"input {input_uri} and output {output_uri} overlap: the next job would read the "
+                "answers of this one as documents. Choose --s3-input-prefix and "
+                "--s3-output-prefix side by side"
+            )
+        if problem := instance_type_problem(self.instance_type):
+            yield f"--instance-type: {problem}"
+        yield from self._image_problems()
+
+    def _image_problems(self) -> Iterator[str]:
+        match = _ECR_IMAGE.fullmatch(self.image_uri)
+        if not match:
+            yield (
+                f"--container-image: {self.image_uri!r} is not an image in Amazon ECR, expected "
+                "ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG "
+                "(custom_container/build_and_push.sh prints it)"
+            )
+        elif self.region and match["region"] != self.region:
+            yield (
+                f"--container-image: the image lies in {match['region']} and the job would run in "
+                f"{self.region}; SageMaker pulls from its own region only"
+            )
+
+
+def request_problems(operation_name: str, request: Request) -> Iterator[str]:
+    """Yield what SageMaker would refuse in a request, each beside the flag it came from."""
+    for violation in violations("sagemaker", operation_name, request):
+        yield f"{_FLAGS.get(violation.path, violation.path)}: {_in_short(violation)}"
+
+
+def _in_short(violation: Violation) -> str:
+    if violation.path == "TransformResources.InstanceType":
+        offered = service_model("sagemaker").shape_for("TransformInstanceType").enum
+        near = difflib.get_close_matches(str(violation.value), offered, n=4, cutoff=0.4)
+        hint = f"; near it: {', '.join(near)}" if near else ""
+        return f"{violation.value!r} is not an instance type Batch Transform offers{hint}"
+    return f"{violation.value!r} is refused by SageMaker: {violation.constraint}"

@@ -1,0 +1,167 @@
+"""
+What people see: tables on stdout, progress and remarks on stderr, quiet where nobody looks.
+
+Knows rich; knows neither click nor AWS.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from batch_transform.job_progress import JobProgress
+from batch_transform.transform_job import TransformJob
+
+_answer = Console(highlight=False, soft_wrap=True)
+_story = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(remark: str) -> None:
+    """Tell the operator what is going on, on stderr."""
+    _story.print(remark, markup=False)
+
+
+def fail(message: str) -> None:
+    """Say why the command failed, on stderr, one problem a line."""
+    for line in message.splitlines():
+        _story.print("[bold red]error:[/]", line.replace("[", r"\["))
+
+
+def print_answer(text: str) -> None:
+    """Print one line of the answer, on stdout."""
+    _answer.print(text, markup=False)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document, on stdout; times become ISO 8601."""
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+
+
+@contextmanager
+def progress(description: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar of bytes while the block runs; give the function that moves it on."""
+    with _bar(DownloadColumn()) as bar:
+        task = bar.add_task(description, total=total_bytes)
+        yield lambda advance: bar.advance(task, advance)
+
+
+def show_progress(looks: Iterator[JobProgress]) -> TransformJob:
+    """Draw each look at a job until the last and return the job as it ended."""
+    status = None
+    with _bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("Waiting for SageMaker", total=None)
+        for look in looks:
+            bar.update(
+                task,
+                description=look.job.status,
+                completed=look.outputs,
+                total=look.outputs_expected or None,
+            )
+            if look.job.status != status and not _story.is_terminal:
+                say(f"{look.job.name}: {look.job.status}")
+            status = look.job.status
+    return look.job
+
+
+def print_jobs(jobs: list[dict[str, Any]]) -> None:
+    """Print a table of ListTransformJobs summaries, the newest first."""
+    table = _table("Job", "Status", "Created", "Took", "Reason")
+    for job in jobs:
+        table.add_row(
+            job["TransformJobName"],
+            _status(job["TransformJobStatus"]),
+            _time(job["CreationTime"]),
+            _duration(job["CreationTime"], job.get("TransformEndTime")),
+            job.get("FailureReason", ""),
+        )
+    _answer.print(table if jobs else "no transform jobs in this region")
+
+
+def print_job(job: TransformJob) -> None:
+    """Print one job as a table of two columns."""
+    table = _table("Transform job", job.name)
+    rows = {
+        "Status": _status(job.status),
+        "Reason": job.failure_reason,
+        "Model": job.model_name,
+        "Input": job.input_uri,
+        "Output": job.output_uri,
+        "Instances": f"{job.instance_count} x {job.instance_type}",
+        "Created": _time(job.created_at),
+        "Started": job.started_at and _time(job.started_at),
+        "Ended": job.ended_at and _time(job.ended_at),
+        "Billed": job.billed_seconds and f"{job.billed_seconds} seconds",
+    }
+    for name, value in rows.items():
+        if value is not None:
+            table.add_row(name, str(value))
+    _answer.print(table)
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Print the classes found in a consolidated job, then the errors, if any."""
+    table = _table("Class", title=f"{summary['documents']} documents")
+    for heading in ("Documents", "Share", "Mean confidence"):
+        table.add_column(heading, justify="right")
+    for label, found in summary["classes"].items():
+        share = found["documents"] / summary["documents"]
+        table.add_row(
+            label, str(found["documents"]), f"{share:.1%}", f"{found['mean_confidence']:.2f}"
+        )
+    for code, count in summary["errors"].items():
+        share = count / summary["documents"]
+        table.add_row(f"[red]not classified: {code}[/]", str(count), f"{share:.1%}", "")
+    _answer.print(table)
+    print_answer(summary["predictions"])
+
+
+def job_as_document(job: TransformJob) -> dict[str, Any]:
+    """Return the job for `--json`."""
+    document = asdict(job) | {"input_uri": str(job.input_uri), "output_uri": str(job.output_uri)}
+    return document | {"billed_seconds": job.billed_seconds}
+
+
+def _bar(amount: ProgressColumn) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        amount,
+        TimeElapsedColumn(),
+        console=_story,
+        disable=not _story.is_terminal,
+    )
+
+
+def _table(*headings: str, title: str | None = None) -> Table:
+    return Table(*headings, title=title, title_justify="left", header_style="bold")
+
+
+def _status(status: str) -> str:
+    colour = {"Completed": "green", "Failed": "red", "Stopped": "yellow"}.get(status, "cyan")
+    return f"[{colour}]{status}[/]"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _duration(start: datetime, end: datetime | None) -> str:
+    return str(timedelta(seconds=round((end - start).total_seconds()))) if end else ""

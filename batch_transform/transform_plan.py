@@ -1,0 +1,198 @@
+"""
+From settings to a running job: plan first, then show the plan or carry it out.
+
+Planning reads and checks and costs nothing. Carrying out makes things in an order in which
+whatever can fail comes before whatever is kept, and takes back what a failure would leave.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batch_transform.aws import AwsClients, check_bucket
+from batch_transform.errors import InvalidSettings
+from batch_transform.input_documents import InputFolder, InputScan, find_input
+from batch_transform.job_record import JobRecord, write_job_record
+from batch_transform.model_artifact import (
+    ModelArtifact,
+    local_artifact,
+    upload,
+    uploaded_artifact,
+)
+from batch_transform.naming import JobFolder, S3Uri, model_artifact_key
+from batch_transform.packed_input import PackedInput, pack
+from batch_transform.s3_objects import delete_objects
+from batch_transform.sagemaker_model import ensure_model
+from batch_transform.settings import TransformSettings, request_problems
+from batch_transform.transform_job import check_name_is_free, start_job
+from batch_transform.transform_profiles import OPTIMIZED, TransformProfile
+from batch_transform.transform_request import (
+    Request,
+    create_model_request,
+    create_transform_job_request,
+)
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""`progress("Packing", total_bytes)` opens a bar and gives the function that moves it on."""
+
+
+@dataclass(frozen=True)
+class TransformPlan:
+    """Everything that would happen, down to the exact requests; nothing has happened yet."""
+
+    profile: TransformProfile
+    folder: JobFolder
+    artifact: ModelArtifact
+    input_folder: InputFolder
+    create_model: Request
+    create_transform_job: Request
+
+    @property
+    def job_name(self) -> str:
+        """The name under which SageMaker will know the job."""
+        return self.create_transform_job["TransformJobName"]
+
+    @property
+    def packs_input(self) -> bool:
+        """Tell whether the job reads packed shards instead of the user's own files."""
+        return self.profile is OPTIMIZED
+
+    def requests(self) -> dict[str, Request]:
+        """Return the SageMaker requests by operation, in the order in which they are sent."""
+        return {
+            "CreateModel": self.create_model,
+            "CreateTransformJob": self.create_transform_job,
+        }
+
+
+def plan_transform(clients: AwsClients, settings: TransformSettings) -> TransformPlan:
+    """
+    Check everything that can be checked and return what would be done.
+
+    Raises InvalidSettings with all wrong values at once, before any call; then InvalidInput,
+    AwsRefused or botocore's own errors for what only AWS can tell.
+    """
+    check_settings(settings)
+    for bucket in sorted({place.bucket for place in _places(settings)}):
+        check_bucket(clients.s3, bucket)
+    check_name_is_free(clients.sagemaker, settings.job_name)
+    input_folder = find_input(clients.s3, settings.input_uri)
+    artifact = _find_artifact(clients, settings)
+    create_model, create_transform_job = _requests(settings, artifact, input_folder.uri)
+    return TransformPlan(
+        profile=settings.profile,
+        folder=settings.folder,
+        artifact=artifact,
+        input_folder=input_folder,
+        create_model=create_model,
+        create_transform_job=create_transform_job,
+    )
+
+
+def check_settings(settings: TransformSettings) -> None:
+    """Raise InvalidSettings with everything that is wrong, told from the values alone."""
+    problems = list(settings.problems())
+    if not (settings.model_in_s3 or Path(settings.model_path).is_file()):
+        problems.append(
+            f"--model-path: there is no model artifact at {settings.model_path}; "
+            "write it with python package_model.py"
+        )
+    unread = ModelArtifact(settings.model_uri.child(model_artifact_key("0" * 64)), version="")
+    create_model, create_transform_job = _requests(settings, unread, settings.input_uri)
+    problems += request_problems("CreateModel", create_model)
+    problems += request_problems("CreateTransformJob", create_transform_job)
+    if problems:
+        raise InvalidSettings(problems)
+
+
+def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> None:
+    """
+    Pack, upload, make the Model and start the job.
+
+    Whatever fails, Ctrl-C included, the job's folder is emptied again. The model artefact and the
+    SageMaker Model stay: both are named by content, and the next run takes them as they are.
+    """
+    with ExitStack() as undo:
+        undo.callback(delete_objects, clients.s3, plan.folder.root)
+        if plan.packs_input:
+            record = _record(plan, _pack(clients, plan, progress))
+            write_job_record(clients.s3, plan.folder, record)
+        else:
+            _check_documents(clients, plan, progress)
+        _upload_model(clients, plan, progress)
+        ensure_model(clients.sagemaker, plan.create_model)
+        start_job(clients.sagemaker, plan.create_transform_job)
+        undo.pop_all()
+
+
+def _places(settings: TransformSettings) -> list[S3Uri]:
+    return [settings.input_uri, settings.output_uri, settings.model_uri]
+
+
+def _find_artifact(clients: AwsClients, settings: TransformSettings) -> ModelArtifact:
+    if settings.model_in_s3:
+        return uploaded_artifact(clients.s3, S3Uri.parse(settings.model_path))
+    return local_artifact(Path(settings.model_path), settings.model_uri)
+
+
+def _requests(
+    settings: TransformSettings, artifact: ModelArtifact, input_uri: S3Uri
+) -> tuple[Request, Request]:
+    packs = settings.profile is OPTIMIZED
+    create_model = create_model_request(
+        image_uri=settings.image_uri,
+        model_data_url=artifact.uri,
+        execution_role_arn=settings.role_arn,
+        version=artifact.version,
+    )
+    create_transform_job = create_transform_job_request(
+        profile=settings.profile,
+        job_name=settings.job_name,
+        model_name=create_model["ModelName"],
+        input_uri=settings.folder.shards if packs else input_uri,
+        output_uri=settings.folder.shard_outputs if packs else settings.folder.root,
+        instance_type=settings.instance_type,
+        instance_count=settings.instance_count,
+    )
+    return create_model, create_transform_job
+
+
+def _pack(clients: AwsClients, plan: TransformPlan, progress: Progress) -> PackedInput:
+    with progress("Packing documents", plan.input_folder.size_in_bytes) as advance:
+        return pack(
+            clients.s3,
+            plan.input_folder,
+            plan.folder,
+            instance_count=plan.create_transform_job["TransformResources"]["InstanceCount"],
+            max_payload_in_mb=plan.profile.max_payload_in_mb,
+            on_file=lambda file: advance(file.size_in_bytes),
+        )
+
+
+def _check_documents(clients: AwsClients, plan: TransformPlan, progress: Progress) -> None:
+    """Read all files once: a bad line is cheaper to find before a machine is rented."""
+    scan = InputScan(clients.s3, plan.input_folder, plan.profile.max_payload_in_mb)
+    with progress("Checking documents", plan.input_folder.size_in_bytes) as advance:
+        for document in scan.documents(lambda file: advance(file.size_in_bytes)):
+            scan.fits(document, len(document.text.encode()))
+    scan.check()
+
+
+def _upload_model(clients: AwsClients, plan: TransformPlan, progress: Progress) -> None:
+    if plan.artifact.path is None:
+        return
+    with progress("Uploading the model", plan.artifact.path.stat().st_size) as advance:
+        upload(clients.s3, plan.artifact, advance)
+
+
+def _record(plan: TransformPlan, packed: PackedInput) -> JobRecord:
+    return JobRecord(
+        job_name=plan.job_name,
+        profile=plan.profile.name,
+        model_name=plan.create_model["ModelName"],
+        input_uri=str(plan.input_folder.uri),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        packed=packed,
+    )

@@ -1,0 +1,102 @@
+"""
+STANDARD and OPTIMIZED: the two ways this toolkit runs a job, each a set of checked numbers.
+
+Knows what SageMaker allows of these numbers; knows neither names nor places of a single job.
+"""
+
+import re
+from dataclasses import dataclass
+
+MAX_REQUEST_MEMORY_IN_MB = 100
+GPU_AMI_VERSION = "al2-ami-sagemaker-batch-gpu-535"
+_GPU_INSTANCE = re.compile(r"ml\.(p|g)\d")
+_NEURON_INSTANCE = re.compile(r"ml\.(trn|inf)\d")
+
+
+@dataclass(frozen=True)
+class TransformProfile:
+    """How documents travel from S3 to the container and back."""
+
+    name: str
+    default_instance_type: str
+    content_type: str
+    accept: str
+    batch_strategy: str
+    max_payload_in_mb: int
+    max_concurrent_transforms: int
+    invocations_timeout_in_seconds: int
+    invocations_max_retries: int
+    runs_on_gpu: bool
+
+    def __post_init__(self) -> None:
+        """Refuse numbers whose product SageMaker refuses: concurrent x payload, 100 MB at most."""
+        memory = self.max_payload_in_mb * self.max_concurrent_transforms
+        if memory > MAX_REQUEST_MEMORY_IN_MB:
+            raise ValueError(
+                f"profile {self.name}: {self.max_concurrent_transforms} concurrent requests of "
+                f"{self.max_payload_in_mb} MB make {memory} MB; "
+                f"SageMaker allows {MAX_REQUEST_MEMORY_IN_MB}"
+            )
+
+    def instance_type_remark(self, instance_type: str) -> str | None:
+        """
+        Return what an operator should know before renting *instance_type* for this job, or None.
+
+        Either kind of job runs on either kind of machine: an account whose GPU quota is still zero
+        can run the optimized job on CPUs.
+        """
+        if is_gpu(instance_type) == self.runs_on_gpu:
+            return None
+        if self.runs_on_gpu:
+            return f"{instance_type} has no GPU: the job will run, but take longer"
+        return f"{instance_type} has a GPU, which one document a request will not fill"
+
+
+def instance_type_problem(instance_type: str) -> str | None:
+    """Return why the container cannot run on *instance_type*, or None."""
+    if _NEURON_INSTANCE.match(instance_type):
+        return f"{instance_type} has a Neuron accelerator, for which the container has no runtime"
+    return None
+
+
+def is_gpu(instance_type: str) -> bool:
+    """Tell whether *instance_type* has NVIDIA GPUs."""
+    return bool(_GPU_INSTANCE.match(instance_type))
+
+
+def transform_ami_version(instance_type: str) -> str | None:
+    """
+    Return the machine image to ask for, or None where SageMaker's default will do.
+
+    The default image of g4dn and g5 has driver 470 (CUDA 11.4), too old for the container's torch.
+    """
+    return GPU_AMI_VERSION if is_gpu(instance_type) else None
+
+
+STANDARD = TransformProfile(
+    name="standard",
+    default_instance_type="ml.m5.xlarge",
+    content_type="text/plain",
+    accept="application/jsonlines",
+    batch_strategy="SingleRecord",
+    max_payload_in_mb=6,
+    max_concurrent_transforms=8,
+    invocations_timeout_in_seconds=600,
+    invocations_max_retries=3,
+    runs_on_gpu=False,
+)
+
+OPTIMIZED = TransformProfile(
+    name="optimized",
+    default_instance_type="ml.g5.xlarge",
+    content_type="application/jsonlines",
+    accept="application/jsonlines",
+    batch_strategy="MultiRecord",
+    max_payload_in_mb=6,
+    max_concurrent_transforms=4,
+    invocations_timeout_in_seconds=3600,
+    invocations_max_retries=3,
+    runs_on_gpu=True,
+)
+
+PROFILES = {profile.name: profile for profile in (STANDARD, OPTIMIZED)}

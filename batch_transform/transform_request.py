@@ -1,0 +1,72 @@
+"""
+Pure requests: the dicts that CreateModel and CreateTransformJob take, and nothing that sends them.
+
+Built first and printed by `--dry-run`, so what is shown is what would be sent.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from batch_transform.naming import S3Uri, model_name_for
+from batch_transform.transform_profiles import TransformProfile, transform_ami_version
+
+Request = dict[str, Any]
+
+
+def create_model_request(
+    *, image_uri: str, model_data_url: S3Uri, execution_role_arn: str, version: str = ""
+) -> Request:
+    """
+    Return a CreateModel request, named by what it holds.
+
+    *version* tells two contents of one URL apart (an ETag); a URL that is named by its content
+    needs none. Batch Transform refuses models made with ModelDataSource, hence ModelDataUrl.
+    """
+    content: Request = {
+        "PrimaryContainer": {"Image": image_uri, "ModelDataUrl": str(model_data_url)},
+        "ExecutionRoleArn": execution_role_arn,
+        "EnableNetworkIsolation": True,
+    }
+    return {"ModelName": model_name_for({**content, "version": version}), **content}
+
+
+def create_transform_job_request(
+    *,
+    profile: TransformProfile,
+    job_name: str,
+    model_name: str,
+    input_uri: S3Uri,
+    output_uri: S3Uri,
+    instance_type: str,
+    instance_count: int,
+    tags: Mapping[str, str] | None = None,
+) -> Request:
+    """Return a CreateTransformJob request for one of the two profiles."""
+    resources: Request = {"InstanceType": instance_type, "InstanceCount": instance_count}
+    if ami_version := transform_ami_version(instance_type):
+        resources["TransformAmiVersion"] = ami_version
+    request: Request = {
+        "TransformJobName": job_name,
+        "ModelName": model_name,
+        "BatchStrategy": profile.batch_strategy,
+        "MaxConcurrentTransforms": profile.max_concurrent_transforms,
+        "MaxPayloadInMB": profile.max_payload_in_mb,
+        "ModelClientConfig": {
+            "InvocationsTimeoutInSeconds": profile.invocations_timeout_in_seconds,
+            "InvocationsMaxRetries": profile.invocations_max_retries,
+        },
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": str(input_uri)}},
+            "ContentType": profile.content_type,
+            "SplitType": "Line",
+        },
+        "TransformOutput": {
+            "S3OutputPath": str(output_uri),
+            "Accept": profile.accept,
+            "AssembleWith": "Line",
+        },
+        "TransformResources": resources,
+    }
+    if tags:
+        request["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return request
