@@ -35,6 +35,7 @@ control_socket_disable = True
 
 def post_worker_init(worker):
     """Begin to load the model in the worker: no CUDA context survives a fork."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
 
     def end_server(error: Exception) -> None:
         if not isinstance(error, ModelError):

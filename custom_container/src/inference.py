@@ -34,14 +34,14 @@ def model_fn(
     """Load the model artefact in `model_dir`; raises ModelError with the reason if it cannot be."""
     # Imported here, because these import torch, which takes seconds.
     from src.classifier import Classifier  # noqa: PLC0415
-    from src.forward_pass import PaddedForwardPass  # noqa: PLC0415
+    from src.forward_pass import forward_pass_for  # noqa: PLC0415
     from src.model_folder import load_model_folder  # noqa: PLC0415
     from src.token_windows import TokenWindows  # noqa: PLC0415
 
     folder = load_model_folder(model_dir)
     return Classifier(
         TokenWindows(folder.tokenizer, folder.max_length),
-        PaddedForwardPass(folder.model),
+        forward_pass_for(folder.model, folder.max_length),
         folder.labels,
         top_k,
         max_tokens_per_micro_batch,

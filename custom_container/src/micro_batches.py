@@ -5,6 +5,7 @@ token budget; one that exceeds the budget on its own gets a micro-batch of its o
 only: neither tensors nor models.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -26,6 +27,26 @@ def padded_micro_batches(lengths: Sequence[int], max_tokens: int) -> list[MicroB
             current.append(position)
         else:
             micro_batches.append([position])
+    return micro_batches
+
+
+def packed_micro_batches(lengths: Sequence[int], max_tokens: int) -> list[MicroBatch]:
+    """Micro-batches for a row without padding: the sum of lengths <= `max_tokens`.
+
+    Longest first, each document goes where it leaves the least room, so that rows are nearly
+    full; sorted rooms keep a million documents a matter of seconds.
+    """
+    micro_batches: list[MicroBatch] = []
+    rooms: list[tuple[int, int]] = []  # (tokens still free, index of the micro-batch), sorted
+    for position in _longest_first(lengths):
+        tightest = bisect_left(rooms, (lengths[position], 0))
+        if tightest < len(rooms):
+            room, index = rooms.pop(tightest)
+        else:
+            room, index = max_tokens, len(micro_batches)
+            micro_batches.append([])
+        micro_batches[index].append(position)
+        insort(rooms, (room - lengths[position], index))
     return micro_batches
 
 

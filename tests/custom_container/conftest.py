@@ -1,49 +1,15 @@
-"""A tiny ModernBERT with random weights and its tokenizer, in the shape of a model artefact."""
+"""The container's modules, importable as in their image, and a model for them to serve."""
 
 import sys
 from pathlib import Path
 
 import pytest
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import (
-    ModernBertConfig,
-    ModernBertForSequenceClassification,
-    PreTrainedTokenizerFast,
-)
+
+from tests.custom_container.tiny_model import LABELS, save_model, save_tokenizer
 
 CONTAINER = Path(__file__).parents[2] / "custom_container"
 # The container's modules import each other as they do in their image, where this is the root.
 sys.path.insert(0, str(CONTAINER))
-
-LABELS = ["Contract Dispute", "Employment Dispute", "Property Dispute", "Family Dispute"]
-WORDS = [
-    "the",
-    "a",
-    "of",
-    "landlord",
-    "tenant",
-    "rent",
-    "deposit",
-    "contract",
-    "breach",
-    "employer",
-    "dismissed",
-    "wages",
-    "neighbour",
-    "fence",
-    "boundary",
-    "custody",
-    "divorce",
-    "invoice",
-    "unpaid",
-    "goods",
-    "broken",
-    "refund",
-    "court",
-    "claim",
-    "letter",
-]
 
 
 @pytest.fixture(scope="session")
@@ -62,64 +28,3 @@ def model_dir(tmp_path_factory):
         "label_id,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(LABELS))
     )
     return path
-
-
-def save_tokenizer(path):
-    """A byte-level tokenizer that knows WORDS whole and truncates, as one saved by a trainer."""
-    special_tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        [" ".join(WORDS)] * 8,
-        trainers.BpeTrainer(
-            vocab_size=600,
-            special_tokens=special_tokens,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer.enable_truncation(max_length=16)
-    tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=128,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    ).save_pretrained(path)
-
-
-def save_model(path, **config):
-    """Random weights, spread widely enough that documents get scores far from one another."""
-    torch.manual_seed(0)
-    model = ModernBertForSequenceClassification(
-        ModernBertConfig(
-            **{
-                "vocab_size": 600,
-                "hidden_size": 64,
-                "intermediate_size": 96,
-                "num_hidden_layers": 5,
-                "num_attention_heads": 4,
-                "global_attn_every_n_layers": 3,
-                "local_attention": 32,
-                "max_position_embeddings": 128,
-                "initializer_range": 0.5,
-                "classifier_pooling": "mean",
-                "pad_token_id": 0,
-                "bos_token_id": 2,
-                "cls_token_id": 2,
-                "eos_token_id": 3,
-                "sep_token_id": 3,
-                "id2label": dict(enumerate(LABELS)),
-                "label2id": {label: i for i, label in enumerate(LABELS)},
-                **config,
-            }
-        )
-    )
-    model.save_pretrained(path)

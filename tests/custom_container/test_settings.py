@@ -1,0 +1,64 @@
+"""Settings: defaults, SageMaker's spellings, and refusals that name everything at once."""
+
+from pathlib import Path
+
+import pytest
+from src.errors import SettingsError
+from src.settings import Settings
+
+
+def test_an_empty_environment_is_sagemakers_own_default():
+    """With no variable set the server is what SageMaker expects of an image."""
+    settings = Settings.from_environment({})
+
+    assert settings == Settings(
+        model_dir=Path("/opt/ml/model"),
+        port=8080,
+        batch_strategy="MULTI_RECORD",
+        max_payload_in_mb=6,
+        max_concurrent_transforms=8,
+        top_k=3,
+        max_tokens_per_micro_batch=2048,
+    )
+
+
+@pytest.mark.parametrize("spelling", ["SINGLE_RECORD", "SingleRecord"])
+def test_both_spellings_of_a_batch_strategy_mean_the_same(spelling):
+    """CreateTransformJob and the container contract spell the strategies differently."""
+    settings = Settings.from_environment({"SAGEMAKER_BATCH_STRATEGY": spelling})
+
+    assert settings.batch_strategy == "SINGLE_RECORD"
+
+
+@pytest.mark.parametrize(("payload", "concurrency"), [("6", 8), ("20", 5), ("100", 1)])
+def test_offered_concurrency_times_payload_stays_within_100_mb(payload, concurrency):
+    """Where the job leaves its concurrency open, the offer is one that SageMaker takes."""
+    settings = Settings.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": payload})
+
+    assert settings.max_concurrent_transforms == concurrency
+
+
+def test_a_concurrency_of_zero_is_left_to_the_container():
+    """SageMaker's 0 means: ask /execution-parameters."""
+    assert (
+        Settings.from_environment(
+            {"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"}
+        ).max_concurrent_transforms
+        == 8
+    )
+
+
+def test_every_wrong_value_is_named_at_once():
+    """One refusal names each variable, its value and what was expected."""
+    environ = {
+        "TOP_K": "many",
+        "SAGEMAKER_BIND_TO_PORT": "70000",
+        "SAGEMAKER_BATCH_STRATEGY": "ALL_RECORDS",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "101",
+    }
+
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment(environ)
+
+    for name, value in environ.items():
+        assert f"{name} is {value!r}, expected" in str(refusal.value)
