@@ -1,0 +1,187 @@
+"""The model folder: whatever is wrong with it is said in one exact sentence, at load."""
+
+import json
+import pickle
+import re
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from src.errors import ModelError
+from src.model_folder import load_model_folder
+
+from tests.custom_container.tiny_model import LABELS
+
+
+@pytest.fixture
+def folder(model_dir, tmp_path):
+    """A copy of the tiny model to break."""
+    return shutil.copytree(model_dir, tmp_path / "model")
+
+
+def change_config(folder, **members):
+    """Overwrite members of config.json."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **members}))
+
+
+def change_weights(folder, change):
+    """Let `change` edit the dict of tensors."""
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def refusal(folder):
+    """The sentence with which the folder is refused."""
+    with pytest.raises(ModelError) as error:
+        load_model_folder(folder)
+    return str(error.value)
+
+
+def test_a_sound_folder_loads(folder):
+    """Labels in the order of the logits, and the length both model and tokenizer allow."""
+    loaded = load_model_folder(folder)
+
+    assert loaded.labels == LABELS
+    assert loaded.max_length == 128
+    assert not loaded.model.training
+
+
+def test_each_missing_file_is_named(folder):
+    """All of them in one sentence."""
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (folder / name).unlink()
+
+    assert "lacks config.json, tokenizer.json, model.safetensors" in refusal(folder)
+
+
+def test_a_pickle_is_never_loaded(folder):
+    """Weights only in pytorch_model.bin are no weights: opening it would run its code."""
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(_Bomb()))
+
+    assert "lacks model.safetensors" in refusal(folder)
+
+
+class _Bomb:
+    def __reduce__(self):
+        return pytest.fail, ("the pickle was loaded",)
+
+
+def test_sharded_weights_load(folder):
+    """Weights in two files with an index are as good as one."""
+    tensors = load_file(folder / "model.safetensors")
+    weight_map = {}
+    for shard, name in enumerate(sorted(tensors)):
+        weight_map[name] = f"model-0000{shard % 2 + 1}-of-00002.safetensors"
+    for file in set(weight_map.values()):
+        own = {name: tensors[name] for name in tensors if weight_map[name] == file}
+        save_file(own, folder / file, metadata={"format": "pt"})
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": weight_map})
+    )
+
+    assert load_model_folder(folder).labels == LABELS
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"model_type": "nonsense"}, r"config.json: ValueError: .*model type `nonsense`"),
+        ({"model_type": "vit"}, r"model.safetensors: ValueError: Unrecognized configuration"),
+        ({"num_hidden_layers": 7}, r"config.json: .*`num_hidden_layers` \(7\)"),
+        ({"id2label": {"0": "a", "1": "b"}}, r"classifier.weight \[4, 64\] .*expects \[2, 64\]"),
+        ({"id2label": {"0": "a", "2": "b"}}, r"ids \[0, 2\], expected 0, 1, 2"),
+    ],
+)
+def test_a_config_that_cannot_be_served(folder, members, sentence):
+    """What config.json says wrong is quoted."""
+    (folder / "label_mapping.csv").unlink()
+    change_config(folder, **members)
+
+    assert re.search(sentence, refusal(folder))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_damaged_file_is_named(folder, name):
+    """Bytes that are not the format at all are refused under the file's name."""
+    (folder / name).write_bytes(b"\x00 no such format")
+
+    assert name in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda tensors: tensors.pop("head.dense.weight"), "lack head.dense.weight"),
+        (
+            lambda tensors: tensors.update(extra=torch.zeros(1)),
+            "have unknown tensors extra",
+        ),
+        (
+            lambda tensors: tensors.update({"head.dense.weight": torch.zeros(3, 3)}),
+            r"have misshaped tensors head.dense.weight \[3, 3\] \(config.json expects \[64, 64\]\)",
+        ),
+        (
+            lambda tensors: tensors["head.dense.weight"].fill_(float("nan")),
+            "hold NaN or infinity in head.dense.weight",
+        ),
+    ],
+)
+def test_weights_that_are_not_this_models(folder, change, sentence):
+    """Missing, unknown, misshaped and not-a-number tensors are named."""
+    change_weights(folder, change)
+
+    assert re.search(sentence, refusal(folder))
+
+
+def test_a_model_without_a_classification_head_is_refused(folder):
+    """A language model's weights do not become a classifier with a random head."""
+    change_config(folder, architectures=["ModernBertForMaskedLM"])
+    change_weights(
+        folder, lambda tensors: [tensors.pop(f"classifier.{part}") for part in ("weight", "bias")]
+    )
+
+    sentence = refusal(folder)
+
+    assert "lack classifier.bias, classifier.weight" in sentence
+    assert "config.json names ModernBertForMaskedLM" in sentence
+
+
+def test_a_tokenizer_larger_than_the_embedding_is_refused(folder):
+    """A token id beyond the embedding would fail in the middle of a job."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["zzzz"] = 600
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+    assert "largest token id is 600" in refusal(folder)
+
+
+def test_integer_labels_become_their_names(folder):
+    """Real configs hold {"0": 0}; answers hold strings."""
+    (folder / "label_mapping.csv").unlink()
+    change_config(folder, id2label={str(i): i for i in range(4)})
+
+    assert load_model_folder(folder).labels == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "sentence"),
+    [
+        ("label_id,label\n0,Other\n", "names label 0 'Other', config.json"),
+        (
+            "label_id,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(LABELS[:3])),
+            "names label 3 None",
+        ),
+        ("id,name\n0,Other\n", "columns label_id and label"),
+        ("", "columns label_id and label"),
+    ],
+)
+def test_a_label_mapping_that_disagrees_is_refused(folder, mapping, sentence):
+    """Two files that name the labels differently would give answers nobody can trust."""
+    (folder / "label_mapping.csv").write_text(mapping)
+
+    assert sentence in refusal(folder)
