@@ -155,9 +155,9 @@ class SageMakerApi:
         tags = self._tags_of(home, request["ResourceArn"])
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
-    def finish(self, job_arn: str, lease_id: str, status: str, reason: str | None) -> None:
+    def finish(self, job_arn: str, lease_id: str, status: str, failure_reason: str | None) -> None:
         """Close a job for the agent that holds it and announce it; raise LeaseLostError."""
-        self._announce(self.state.finish(job_arn, lease_id, status, reason))
+        self._announce(self.state.finish(job_arn, lease_id, status, failure_reason))
 
     def _announce(self, job: TransformJob) -> None:
         self.emit(job, self.state.tags.get(job.arn, {}))

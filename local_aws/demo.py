@@ -1,0 +1,100 @@
+"""
+`make demo`: the README's own commands, from a model folder to a table of classes, on this machine.
+
+Knows the sample documents and which commands to run; whatever the commands do, they do themselves.
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import defaultdict
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import boto3
+from rich.console import Console
+from rich.table import Table
+
+from local_aws.background import REGION, LocalAws, running
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "sample_documents"
+OUTPUT = ROOT / "demo_output"
+BUCKET = "dispute-documents"
+SETTINGS = {
+    "S3_BUCKET_NAME": BUCKET,
+    "CONTAINER_IMAGE": "000000000000.dkr.ecr.us-east-1.amazonaws.com/dispute-classifier:latest",
+    "SAGEMAKER_ROLE_ARN": "arn:aws:iam::000000000000:role/dispute-classifier-execution",
+}
+COMMANDS = (
+    "python package_model.py",
+    "python setup_optimized_batch_transform.py --download-to demo_output",
+    "python check_batch_transform_status.py --list-jobs",
+)
+EXAMPLES_PER_CLASS = 3
+EXAMPLE_WIDTH = 74
+
+console = Console(highlight=False)
+
+
+def run_demo() -> None:
+    """Start a local AWS, classify the sample documents on it and stop it, whatever happens."""
+    signal.signal(signal.SIGTERM, _exit_cleanly)
+    console.print("Starting an AWS on this machine …")
+    with running(ROOT / "custom_container") as local_aws:
+        upload_samples(local_aws)
+        for command in COMMANDS:
+            _run(command, local_aws)
+    show_predictions(OUTPUT / "predictions.json")
+    console.print(f"\nAll answers: {(OUTPUT / 'predictions.json').relative_to(ROOT)}")
+    console.print(f"The counts:  {(OUTPUT / 'summary.json').relative_to(ROOT)}")
+
+
+def upload_samples(local_aws: LocalAws) -> None:
+    """Create the bucket and put the sample documents under `input/`."""
+    session = boto3.session.Session("test", "test", region_name=REGION)
+    s3 = session.client("s3", endpoint_url=local_aws.endpoint_url)
+    s3.create_bucket(Bucket=BUCKET)
+    files = sorted(path for path in SAMPLES.rglob("*.txt"))
+    for path in files:
+        s3.upload_file(str(path), BUCKET, f"input/{path.relative_to(SAMPLES).as_posix()}")
+    console.print(f"Uploaded {len(files)} files to s3://{BUCKET}/input/")
+
+
+def show_predictions(predictions: Path) -> None:
+    """Print each class with a few of its documents, the surest first."""
+    answers_of = defaultdict(list)
+    for answer in json.loads(predictions.read_text(encoding="utf-8")):
+        best = answer.get("predictions", {"top_predictions": [None]})["top_predictions"][0]
+        answers_of[best["class"] if best else "not classified"].append((best, answer))
+    table = Table("Class", "Documents", "For example", title="What was found", show_lines=True)
+    for label, answers in sorted(answers_of.items(), key=lambda item: -len(item[1])):
+        examples = sorted(answers, key=lambda pair: -(pair[0] or {"score": 0})["score"])
+        shown = "\n".join(_example(*pair) for pair in examples[:EXAMPLES_PER_CLASS])
+        table.add_row(label, str(len(answers)), shown)
+    console.print(table)
+
+
+def _run(command: str, local_aws: LocalAws) -> None:
+    console.print(f"\n[bold]$ {command}[/]")
+    words = [sys.executable, *shlex.split(command)[1:]]
+    environment = os.environ | SETTINGS | local_aws.environment()
+    finished = subprocess.run(words, cwd=ROOT, env=environment, check=False)  # noqa: S603
+    if finished.returncode:
+        sys.exit(finished.returncode)
+
+
+def _example(best: dict[str, Any] | None, answer: dict[str, Any]) -> str:
+    lines = (SAMPLES / answer["source"]).read_text(encoding="utf-8", newline="").split("\n")
+    text = textwrap.shorten(lines[answer["line"] - 1], EXAMPLE_WIDTH, placeholder=" …")
+    score = f"{best['score']:.2f}" if best else answer["error"]["code"]
+    return f"{score}  {text}".replace("[", r"\[")
+
+
+def _exit_cleanly(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(1)
