@@ -1,0 +1,178 @@
+"""Packing: every document once, with its name and line; what is no document is told, not lost."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_transform.aws import AwsClients
+from batch_transform.errors import InvalidInput
+from batch_transform.input_documents import Document, InputFile, find_input
+from batch_transform.naming import JobFolder, S3Uri
+from batch_transform.packed_input import (
+    IdentityDigest,
+    PackedInput,
+    encode_record,
+    pack,
+    shard_bytes_for,
+)
+from batch_transform.s3_objects import list_objects, read_lines
+
+
+def pack_all(clients: AwsClients, uri: S3Uri, folder: JobFolder, **changes: Any) -> PackedInput:
+    """Pack everything under *uri*."""
+    arguments = {"instance_count": 1, "max_payload_in_mb": 6, "on_file": lambda _: None} | changes
+    return pack(clients.s3, find_input(clients.s3, uri), folder, **arguments)
+
+
+def packed_records(clients: AwsClients, folder: JobFolder) -> list[dict[str, Any]]:
+    """Return all records of all shards, in order."""
+    return [
+        json.loads(line)
+        for shard in list_objects(clients.s3, folder.shards)
+        for line in read_lines(clients.s3, shard.uri)
+    ]
+
+
+def test_every_document_is_packed_once_with_its_name_and_line(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Blank lines are counted and keep their number; line ends of any system come off."""
+    uri = documents.put(one=b"first\r\n\r\nthird", two="a\u2028b\n  \t\n".encode())
+    packed = pack_all(clients, uri, folder)
+    assert packed_records(clients, folder) == [
+        {"source": "one.txt", "line": 1, "text": "first"},
+        {"source": "one.txt", "line": 3, "text": "third"},
+        {"source": "two.txt", "line": 1, "text": "a\u2028b"},
+    ]
+    assert (packed.files, packed.documents, packed.blank_lines) == (2, 3, 2)
+
+
+def test_a_byte_order_mark_is_no_text(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Windows editors put one at the start of a file."""
+    pack_all(clients, documents.put(a=b"\xef\xbb\xbfhello\n"), folder)
+    assert packed_records(clients, folder)[0]["text"] == "hello"
+
+
+def test_the_prefix_takes_exactly_its_folder(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Neighbours, folder markers and empty objects are not input; subfolders are."""
+    for key, body in {
+        "input/": b"",
+        "input/empty.txt": b"",
+        "input/sub/deep file %.txt": b"deep\n",
+        "input_old/other.txt": b"other\n",
+    }.items():
+        documents.put_key(key, body)
+    pack_all(clients, S3Uri(documents.uri.bucket, "input"), folder)
+    assert [r["source"] for r in packed_records(clients, folder)] == ["sub/deep file %.txt"]
+
+
+def test_one_file_can_be_named_by_its_whole_key(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """The key of an object is taken as that object alone, not as the beginning of others."""
+    documents.put_key("input/case.txt", b"this\n")
+    documents.put_key("input/case.txt.bak", b"not this\n")
+    pack_all(clients, S3Uri(documents.uri.bucket, "input/case.txt"), folder)
+    assert packed_records(clients, folder) == [{"source": "case.txt", "line": 1, "text": "this"}]
+
+
+@pytest.mark.parametrize("files", [{}, {"input/": b""}, {"input/a.txt": b""}])
+def test_an_empty_prefix_is_refused(clients: AwsClients, documents: Any, files: dict) -> None:
+    """There is nothing to classify, and the place is named."""
+    for key, body in files.items():
+        documents.put_key(key, body)
+    with pytest.raises(InvalidInput, match=r"s3://.*/input/"):
+        find_input(clients.s3, documents.uri)
+
+
+def test_files_of_blank_lines_are_refused(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """A job of no records would cost a machine and answer nothing."""
+    with pytest.raises(InvalidInput, match="blank lines only"):
+        pack_all(clients, documents.put(a=b"\n \n"), folder)
+
+
+def test_lines_that_are_not_utf8_are_named_all_of_them(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """The refusal names file, line and byte of each."""
+    uri = documents.put(a=b"good\nbad \xe9\n", b=b"\xff\n", c=b"fine\n")
+    with pytest.raises(InvalidInput) as refused:
+        pack_all(clients, uri, folder)
+    message = str(refused.value)
+    assert "a.txt line 2: byte 5 of the line is not UTF-8 (0xe9)" in message
+    assert "b.txt line 1" in message
+    assert "c.txt" not in message
+
+
+def test_a_document_over_the_payload_is_named(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """SageMaker would fail the whole shard for it."""
+    uri = documents.put(a=b"short\n" + b"x" * (1 << 20) + b"\n")
+    with pytest.raises(InvalidInput, match=r"a\.txt line 2.*1 MB"):
+        pack_all(clients, uri, folder, max_payload_in_mb=1)
+
+
+def test_shards_are_balanced_and_account_for_every_record(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Two instances get several shards each, none much larger than another."""
+    line = b"x" * 997 + b"\n"
+    uri = documents.put(**{f"file{i:02d}": line * 150 for i in range(20)})
+    packed = pack_all(clients, uri, folder, instance_count=2)
+    sizes = [shard.size_in_bytes for shard in packed.shards]
+    assert len(sizes) >= 8
+    assert max(sizes[:-1]) - min(sizes[:-1]) <= 2 * len(line)
+    assert sum(shard.records for shard in packed.shards) == packed.documents == 3000
+    stored = {
+        found.uri.key: found.size_in_bytes for found in list_objects(clients.s3, folder.shards)
+    }
+    assert list(stored.values()) == sizes
+
+
+def test_each_file_is_reported_as_it_is_read(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """The progress bar moves with the files."""
+    seen: list[InputFile] = []
+    pack_all(clients, documents.put(a=b"x\n", b=b"yy\n"), folder, on_file=seen.append)
+    assert [(file.source, file.size_in_bytes) for file in seen] == [("a.txt", 2), ("b.txt", 3)]
+
+
+@given(st.text(), st.text(min_size=1), st.integers(min_value=1))
+def test_a_record_survives_the_journey_on_one_line(text: str, source: str, line: int) -> None:
+    """Whatever the text, it is one line to any reader of lines, and comes back as it was."""
+    encoded = encode_record(Document(source, line, text))
+    assert encoded.decode().splitlines() == [encoded.decode().removesuffix("\n")]
+    assert json.loads(encoded) == {"source": source, "line": line, "text": text}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "a1"]), st.integers(1, 30)), max_size=6))
+def test_a_digest_tells_sequences_of_records_apart(identities: list[tuple[str, int]]) -> None:
+    """Losing, doubling or swapping any record changes it."""
+
+    def digest(sequence: list[tuple[str, int]]) -> str:
+        taken = IdentityDigest()
+        for source, line in sequence:
+            taken.add(source, line)
+        return taken.hexdigest()
+
+    changed = [identities[:-1], identities + identities[-1:], list(reversed(identities))]
+    for other in changed:
+        assert (digest(other) == digest(identities)) == (other == identities)
+
+
+@pytest.mark.parametrize("instances", [1, 4, 100])
+@pytest.mark.parametrize("input_bytes", [1, 10**6, 10**9, 10**12])
+def test_a_shard_stays_between_its_bounds(input_bytes: int, instances: int) -> None:
+    """Neither thousands of crumbs nor one shard that shows no progress."""
+    assert 64 << 10 <= shard_bytes_for(input_bytes, instances) <= 16 << 20

@@ -1,0 +1,106 @@
+"""The scripts as an operator runs them: processes of their own, in a folder of their own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dispute-classifier:latest"
+ROLE = "arn:aws:iam::000000000000:role/dispute-classifier-execution"
+DEADLINE_IN_SECONDS = 120
+
+
+@dataclass
+class Operator:
+    """Someone at a terminal, with a bucket and a folder."""
+
+    cwd: Path
+    bucket: str
+    aws: Callable[[str], Any]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self, script: str, *arguments: str, **variables: str | None) -> subprocess.Popen:
+        """Start a script; a variable given as None is taken away."""
+        environment = self.environment | variables
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / script), *arguments],
+            cwd=self.cwd,
+            env={name: value for name, value in environment.items() if value is not None},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(
+        self, script: str, *arguments: str, **variables: str | None
+    ) -> subprocess.CompletedProcess:
+        """Run a script to its end."""
+        process = self.start(script, *arguments, **variables)
+        return self.finish(process)
+
+    def interrupt(self, process: subprocess.Popen) -> subprocess.CompletedProcess:
+        """Press Ctrl-C."""
+        process.send_signal(signal.SIGINT)
+        return self.finish(process)
+
+    def finish(self, process: subprocess.Popen) -> subprocess.CompletedProcess:
+        """Wait for a script's end."""
+        stdout, stderr = process.communicate(timeout=DEADLINE_IN_SECONDS)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def upload(self, **files: bytes) -> None:
+        """Put `name=b"…"` into the bucket as `input/name.txt`."""
+        for name, body in files.items():
+            self.aws("s3").put_object(Bucket=self.bucket, Key=f"input/{name}.txt", Body=body)
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """List the bucket."""
+        pages = self.aws("s3").get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for page in found for entry in page.get("Contents", [])]
+
+    def read(self, key: str) -> bytes:
+        """Return an object."""
+        return self.aws("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+
+@pytest.fixture
+def operator(local_aws: Any, aws: Callable[[str], Any], tmp_path: Path) -> Operator:
+    """An operator whose environment names everything a job needs but the model artifact."""
+    bucket = f"legal-{uuid.uuid4().hex[:12]}"
+    aws("s3").create_bucket(Bucket=bucket)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "S3_BUCKET_NAME": bucket,
+        "CONTAINER_IMAGE": IMAGE,
+        "SAGEMAKER_ROLE_ARN": ROLE,
+        **local_aws.environment(),
+    }
+    return Operator(tmp_path, bucket, aws, environment)
+
+
+@pytest.fixture(scope="session")
+def packaged_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demonstration model, packed once by the real script."""
+    path = tmp_path_factory.mktemp("model") / "model.tar.gz"
+    command = [sys.executable, "package_model.py", "--output-path", str(path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture
+def ready_operator(operator: Operator, packaged_model: Path) -> Operator:
+    """An operator who has run package_model.py."""
+    shutil.copy(packaged_model, operator.cwd / "model.tar.gz")
+    return operator

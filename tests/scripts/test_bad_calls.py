@@ -1,0 +1,135 @@
+"""Wrong calls: one clear sentence, exit 1 or 2, nothing left behind and nothing paid for."""
+
+from typing import Any
+
+import pytest
+
+BOTH = pytest.mark.parametrize(
+    "script", ["setup_batch_transform.py", "setup_optimized_batch_transform.py"]
+)
+
+
+def refused(operator: Any, script: str, *arguments: str, code: int = 1, **variables: Any) -> str:
+    """Run a script that must fail; return what it said, having seen that it left nothing."""
+    before = operator.keys()
+    done = operator.run(script, *arguments, **variables)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert operator.keys() == before
+    return done.stderr
+
+
+def jobs_named(operator: Any, name: str) -> list:
+    """Return the jobs whose name holds *name*."""
+    found = operator.aws("sagemaker").list_transform_jobs(NameContains=name)
+    return found["TransformJobSummaries"]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--role-arn", "admin", "--role-arn: 'admin'"),
+        ("--container-image", "python:3.11", "is not an image in Amazon ECR"),
+        ("--instance-type", "ml.g5.xlrge", "ml.g5.xlarge"),
+        ("--instance-count", "0", "--instance-count"),
+        ("--job-name", "my_job", "--job-name: 'my_job'"),
+        ("--model-path", "other.tar.gz", "package_model.py"),
+        ("--s3-input-prefix", "output/in/", "overlap"),
+        ("--s3-input-prefix", "https://example.com/", "not an S3 location"),
+        ("--region", "eu-west-1", "eu-west-1"),
+    ],
+)
+def test_a_wrong_value_is_a_wrong_call(
+    ready_operator: Any, script: str, flag: str, value: str, told: str
+) -> None:
+    """Exit 2, and the flag or the value is named."""
+    assert told in refused(ready_operator, script, flag, value, code=2)
+
+
+@BOTH
+def test_a_missing_setting_names_its_variable(ready_operator: Any, script: str) -> None:
+    """The operator learns both ways to give it."""
+    told = refused(ready_operator, script, code=2, S3_BUCKET_NAME=None)
+    assert "--s3-bucket" in told
+    assert "S3_BUCKET_NAME" in told
+
+
+@BOTH
+def test_an_empty_prefix_is_refused(ready_operator: Any, script: str) -> None:
+    """There is nothing to classify."""
+    assert "there are no documents under s3://" in refused(ready_operator, script)
+
+
+@BOTH
+def test_a_bucket_that_is_not_there_is_named(ready_operator: Any, script: str) -> None:
+    """The name is quoted, with what to do."""
+    told = refused(ready_operator, script, "--s3-bucket", "no-such-bucket-here")
+    assert "the bucket no-such-bucket-here does not exist" in told
+
+
+@BOTH
+def test_missing_credentials_are_explained(ready_operator: Any, script: str) -> None:
+    """boto3's own chain found nothing; the sentence says where keys can be put."""
+    ready_operator.upload(a=b"x\n")
+    told = refused(ready_operator, script, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None)
+    assert "no AWS credentials" in told
+    assert ".env" in told
+
+
+@BOTH
+def test_a_dead_network_is_explained(ready_operator: Any, script: str) -> None:
+    """Nothing listens there; the sentence says what to check."""
+    told = refused(ready_operator, script, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert "cannot be reached" in told
+
+
+@BOTH
+def test_lines_that_are_not_utf8_are_named(ready_operator: Any, script: str) -> None:
+    """File and line; nothing packed stays in the bucket and no job is started."""
+    ready_operator.upload(good=b"fine\n", bad=b"fine\ncaf\xe9\n")
+    told = refused(ready_operator, script, "--job-name", "never-started")
+    assert "bad.txt line 2" in told
+    assert jobs_named(ready_operator, "never-started") == []
+
+
+@BOTH
+def test_a_file_that_is_no_artifact_is_refused(operator: Any, script: str) -> None:
+    """Half an upload or another file is not sent to S3."""
+    operator.upload(a=b"x\n")
+    (operator.cwd / "model.tar.gz").write_bytes(b"\x1f\x8b half")
+    assert "is not a model artifact" in refused(operator, script)
+
+
+def test_a_job_name_that_is_taken_is_refused(ready_operator: Any) -> None:
+    """Names are unique for ever; the operator is shown how to look at the other job."""
+    ready_operator.upload(a=b"x\n")
+    name = f"taken-{ready_operator.bucket}"
+    started = ready_operator.run("setup_batch_transform.py", "--job-name", name, "--no-wait")
+    assert started.returncode == 0, started.stderr
+    told = refused(ready_operator, "setup_optimized_batch_transform.py", "--job-name", name)
+    assert f"the job name '{name}' is taken" in told
+    assert f"check_batch_transform_status.py --job-name {name}" in told
+
+
+def test_a_model_folder_that_is_half_is_refused(operator: Any) -> None:
+    """Every missing file is named, and no archive is written."""
+    (operator.cwd / "half").mkdir()
+    told = refused(operator, "package_model.py", "--model-dir", "half")
+    assert "lacks config.json" in told
+    assert "lacks model.safetensors" in told
+    assert list(operator.cwd.glob("*.tar.gz*")) == []
+
+
+def test_a_job_that_is_not_there_is_named(operator: Any) -> None:
+    """The operator is pointed to the list and to the region."""
+    told = refused(operator, "check_batch_transform_status.py", "--job-name", "nowhere")
+    assert "no transform job 'nowhere'" in told
+
+
+@pytest.mark.parametrize("arguments", [(), ("--list-jobs", "--job-name", "x")])
+def test_the_status_script_wants_one_task(operator: Any, arguments: tuple) -> None:
+    """Either the list or one job."""
+    told = refused(operator, "check_batch_transform_status.py", *arguments, code=2)
+    assert "either --list-jobs or --job-name" in told
