@@ -1,0 +1,140 @@
+"""build_and_push.sh, with docker and the AWS CLI replaced by scripts that note their calls."""
+
+import os
+import subprocess
+
+import pytest
+
+DOCKER = """#!/bin/sh
+echo "docker $*" >> "$CALLS"
+[ "$1" = login ] && cat > /dev/null
+[ "docker $1" != "$FAILS" ]
+"""
+AWS = """#!/bin/sh
+echo "aws $*" >> "$CALLS"
+case "$1 $2" in
+  "sts get-caller-identity") echo 123456789012 ;;
+  "ecr describe-repositories")
+    [ -n "$REPOSITORY_EXISTS" ] || { echo "$ECR_SAYS" >&2; exit 254; } ;;
+  "ecr get-login-password") echo password ;;
+esac
+[ "aws $2" != "$FAILS" ]
+"""
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/classifier"
+
+
+@pytest.fixture
+def build_and_push(container_dir, tmp_path):
+    """Run the script; gives its outcome and the calls that were made."""
+    for name, script in (("docker", DOCKER), ("aws", AWS)):
+        tool = tmp_path / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(script)
+        tool.chmod(0o755)
+    calls = tmp_path / "calls"
+
+    def run(*options, **environment):
+        calls.write_text("")
+        outcome = subprocess.run(
+            [container_dir / "build_and_push.sh", *options],
+            env={
+                "PATH": f"{tmp_path / 'bin'}:{os.defpath}",
+                "CALLS": str(calls),
+                "ECR_SAYS": "An error occurred (RepositoryNotFoundException)",
+                "ECR_REPOSITORY": "classifier",
+                "AWS_REGION": "eu-west-1",
+                "TORCH_INDEX_URL": "https://wheels.example/cpu",
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return outcome, calls.read_text().splitlines()
+
+    return run
+
+
+def changes(calls):
+    """The calls that change something, by their first words."""
+    reading = ("docker info", "aws sts", "aws configure", "aws ecr describe", "aws ecr get")
+    return [call for call in calls if not call.startswith(reading)]
+
+
+def test_the_image_is_built_and_pushed_to_a_new_repository(build_and_push):
+    """Repository, rule, build for amd64, login, both tags; stdout is the URI alone."""
+    outcome, calls = build_and_push()
+    done = changes(calls)
+
+    assert outcome.returncode == 0, outcome.stderr
+    uri = outcome.stdout.strip()
+    assert uri.startswith(f"{IMAGE}:")
+    assert [" ".join(call.split()[:3]) for call in done] == [
+        "aws ecr create-repository",
+        "aws ecr put-lifecycle-policy",
+        "docker build --platform",
+        "docker login --username",
+        f"docker push {uri}",
+        f"docker push {IMAGE}:latest",
+    ]
+    assert "--platform linux/amd64" in done[2]
+    assert "TORCH_INDEX_URL=https://wheels.example/cpu" in done[2]
+
+
+def test_an_existing_repository_is_used_as_it_is(build_and_push):
+    """Neither created again nor given another lifecycle rule."""
+    _, calls = build_and_push(REPOSITORY_EXISTS="yes")
+
+    assert changes(calls)[0].startswith("docker build")
+
+
+def test_the_tag_follows_the_content(build_and_push):
+    """The same files give the same tag; other wheels of torch give another."""
+    first, _ = build_and_push()
+    again, _ = build_and_push()
+    other, _ = build_and_push(TORCH_INDEX_URL="https://wheels.example/cuda")
+
+    assert first.stdout == again.stdout != other.stdout
+
+
+def test_a_dry_run_prints_the_commands_and_changes_nothing(build_and_push):
+    """What would be run is shown, and the URI it would end with."""
+    outcome, calls = build_and_push("--dry-run")
+
+    assert changes(calls) == []
+    assert "docker build --platform linux/amd64" in outcome.stderr
+    assert "aws ecr create-repository" in outcome.stderr
+    assert outcome.stdout.startswith(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"FAILS": "docker info"}, "docker does not answer"),
+        ({"FAILS": "aws get-caller-identity"}, "AWS does not know these credentials"),
+        ({"FAILS": "docker build"}, "the build failed"),
+        ({"FAILS": "docker login"}, "docker could not log in"),
+        ({"FAILS": "docker push"}, "was not pushed"),
+        ({"ECR_SAYS": "AccessDeniedException"}, "ECR refused: AccessDeniedException"),
+        ({"AWS_REGION": ""}, "no region"),
+        ({"TORCH_INDEX_URL": ""}, "CUDA 12 or CPU"),
+    ],
+)
+def test_any_failure_stops_with_a_sentence_and_no_uri(build_and_push, environment, sentence):
+    """Nothing is pushed after a failed step, and nobody mistakes it for a success."""
+    outcome, calls = build_and_push(**environment)
+
+    assert outcome.returncode == 1
+    assert outcome.stdout == ""
+    assert sentence in outcome.stderr.splitlines()[-1]
+    assert f"docker push {IMAGE}:latest" not in calls
+
+
+def test_an_unknown_option_is_a_usage_error(build_and_push):
+    """Exit 2, with the options listed."""
+    outcome, calls = build_and_push("--force")
+
+    assert outcome.returncode == 2
+    assert "--torch-index-url" in outcome.stderr
+    assert calls == []
