@@ -3,6 +3,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+AWS_CLI := $(VENV)-aws-cli
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format clean
@@ -13,7 +14,7 @@ help: ## Show what can be typed
 demo: $(INSTALLED) ## Run the whole job on this machine: no AWS account, no Docker
 	@$(VENV)/bin/python -m local_aws demo
 
-test: check ## Lint, then run every test
+test: check $(AWS_CLI)/.installed ## Lint, then run every test
 	$(VENV)/bin/python -m pytest
 
 check: $(INSTALLED) ## Lint and check the format
@@ -25,10 +26,15 @@ format: $(INSTALLED) ## Format the code
 	$(VENV)/bin/ruff format .
 
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AWS_CLI) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements.txt requirements-local-aws.txt requirements-training.txt \
 		requirements-development.txt custom_container/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements-development.txt
+	@touch $@
+
+$(AWS_CLI)/.installed: requirements-aws-cli.txt
+	$(PYTHON) -m venv $(AWS_CLI)
+	$(AWS_CLI)/bin/python -m pip install --quiet --requirement requirements-aws-cli.txt
 	@touch $@

@@ -15,17 +15,19 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
 )
+from botocore.exceptions import ConnectionError as ConnectionFailed
 
 from batch_transform.errors import AwsRefused
 from batch_transform.naming import S3Uri
 
 _CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10, read_timeout=60
+    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60
 )
 
 _BOTOCORE_ADVICE: dict[type[BotoCoreError], str] = {
@@ -56,6 +58,15 @@ _CODE_ADVICE = {
     "ThrottlingException": "AWS is limiting the rate of calls: try again in a minute",
     "UnrecognizedClientException": _UNKNOWN_KEY,
 }
+_TEMPORARY_CODES = {
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "ResourceLimitExceeded",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
 
 
 class AwsClients:
@@ -83,10 +94,28 @@ class AwsClients:
         """The SageMaker client."""
         return self.client("sagemaker")
 
+    @cached_property
+    def sqs(self) -> Any:
+        """The SQS client."""
+        return self.client("sqs")
+
+    @cached_property
+    def cloudformation(self) -> Any:
+        """The CloudFormation client."""
+        return self.client("cloudformation")
+
 
 def error_code(error: ClientError) -> str:
     """Return AWS's own code, such as `NoSuchBucket` or `404`."""
     return error.response.get("Error", {}).get("Code", "")
+
+
+def is_temporary(error: Exception) -> bool:
+    """Tell whether the same call can succeed later, with nobody mending anything."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, (ConnectionFailed, HTTPClientError))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error_code(error) in _TEMPORARY_CODES or status >= 500
 
 
 AwsError = (BotoCoreError, ClientError, Boto3Error)

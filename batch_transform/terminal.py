@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -28,29 +29,32 @@ from rich.table import Table
 from batch_transform.job_progress import JobProgress
 from batch_transform.transform_job import TransformJob
 
-_answer = Console(highlight=False, soft_wrap=True)
-_story = Console(stderr=True, highlight=False, soft_wrap=True)
+_PIPE_WIDTH = 160
+"""Columns of a table that nobody looks at directly: names must not be cut short."""
+
+_answer = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+_story = Console(stderr=True, highlight=False)
 
 
 def say(remark: str) -> None:
     """Tell the operator what is going on, on stderr."""
-    _story.print(remark, markup=False)
+    _story.print(remark, markup=False, soft_wrap=True)
 
 
 def fail(message: str) -> None:
     """Say why the command failed, on stderr, one problem a line."""
     for line in message.splitlines():
-        _story.print("[bold red]error:[/]", line.replace("[", r"\["))
+        _story.print("[bold red]error:[/]", escape(line), soft_wrap=True)
 
 
 def print_answer(text: str) -> None:
     """Print one line of the answer, on stdout."""
-    _answer.print(text, markup=False)
+    _answer.print(text, markup=False, soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
     """Print one JSON document, on stdout; times become ISO 8601."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False, default=datetime.isoformat)
     sys.stdout.write("\n")
 
 
@@ -82,14 +86,17 @@ def show_progress(looks: Iterator[JobProgress]) -> TransformJob:
 
 def print_jobs(jobs: list[dict[str, Any]]) -> None:
     """Print a table of ListTransformJobs summaries, the newest first."""
-    table = _table("Job", "Status", "Created", "Took", "Reason")
+    table = _table()
+    table.add_column("Job", no_wrap=True, overflow="fold")
+    for heading in ("Status", "Created", "Took", "Reason"):
+        table.add_column(heading)
     for job in jobs:
         table.add_row(
             job["TransformJobName"],
             _status(job["TransformJobStatus"]),
             _time(job["CreationTime"]),
             _duration(job["CreationTime"], job.get("TransformEndTime")),
-            job.get("FailureReason", ""),
+            escape(job.get("FailureReason", "")),
         )
     _answer.print(table if jobs else "no transform jobs in this region")
 
@@ -111,7 +118,7 @@ def print_job(job: TransformJob) -> None:
     }
     for name, value in rows.items():
         if value is not None:
-            table.add_row(name, str(value))
+            table.add_row(name, value if name == "Status" else escape(str(value)))
     _answer.print(table)
 
 
@@ -123,7 +130,10 @@ def print_summary(summary: dict[str, Any]) -> None:
     for label, found in summary["classes"].items():
         share = found["documents"] / summary["documents"]
         table.add_row(
-            label, str(found["documents"]), f"{share:.1%}", f"{found['mean_confidence']:.2f}"
+            escape(label),
+            str(found["documents"]),
+            f"{share:.1%}",
+            f"{found['mean_confidence']:.2f}",
         )
     for code, count in summary["errors"].items():
         share = count / summary["documents"]
