@@ -1,0 +1,84 @@
+"""Foreign errors become sentences with a remedy."""
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+)
+from botocore.stub import Stubber
+
+from batch_transform.aws import check_bucket, exists_in_s3, explain
+from batch_transform.errors import AwsRefused
+from batch_transform.naming import S3Uri
+
+
+@pytest.fixture
+def s3() -> Stubber:
+    """An S3 client that answers as told."""
+    with Stubber(boto3.session.Session("key", "secret", region_name="us-east-1").client("s3")) as s:
+        yield s
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "told"),
+    [
+        ("404", {}, "does not exist"),
+        ("403", {}, "may not be used with these credentials"),
+        ("301", {"x-amz-bucket-region": "eu-west-1"}, "lies in eu-west-1: set AWS_REGION"),
+        ("301", {}, "lies in another region"),
+        ("400", {}, "the credentials or the region are wrong"),
+        ("500", {}, "HeadBucket"),
+    ],
+)
+def test_a_bucket_that_cannot_be_used_is_explained(
+    s3: Stubber, status: str, headers: dict, told: str
+) -> None:
+    """HeadBucket answers with a bare status; what it means is told with the bucket's name."""
+    s3.add_client_error(
+        "head_bucket", status, http_status_code=int(status), response_meta={"HTTPHeaders": headers}
+    )
+    with pytest.raises(AwsRefused, match=told):
+        check_bucket(s3.client, "legal-documents")
+
+
+def test_an_object_is_missing_only_if_s3_says_so(s3: Stubber) -> None:
+    """A forbidden object is not taken for one that is not there."""
+    s3.add_client_error("head_object", "404", http_status_code=404)
+    assert exists_in_s3(s3.client, S3Uri("b", "k")) is None
+    s3.add_client_error("head_object", "403", http_status_code=403)
+    with pytest.raises(ClientError):
+        exists_in_s3(s3.client, S3Uri("b", "k"))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("AccessDenied", "ask for the permission"),
+        ("ExpiredToken", "sign in again"),
+        ("ResourceLimitExceeded", "Service Quotas"),
+        ("UnrecognizedClientException", "AWS_ACCESS_KEY_ID"),
+        ("SomethingNew", "(SomethingNew)"),
+    ],
+)
+def test_what_aws_refused_is_quoted_with_the_remedy(code: str, told: str) -> None:
+    """The operation, AWS's own words, its code, and what to do where that is known."""
+    answer = {"Error": {"Code": code, "Message": "as you were"}}
+    sentence = explain(ClientError(answer, "CreateTransformJob"))
+    assert sentence.startswith("AWS refused CreateTransformJob: as you were")
+    assert told in sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (NoCredentialsError(), "no AWS credentials were found"),
+        (NoRegionError(), "AWS_REGION"),
+        (EndpointConnectionError(endpoint_url="https://aws"), "cannot be reached"),
+    ],
+)
+def test_what_never_reached_aws_is_explained(error: Exception, told: str) -> None:
+    """Neither a class name nor a traceback, but what to mend."""
+    assert told in explain(error)
