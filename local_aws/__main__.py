@@ -36,10 +36,10 @@ container_dir_option = click.option(
 )
 concurrent_jobs_option = click.option(
     "--concurrent-jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
     default=1,
     show_default=True,
-    help="How many jobs the agent runs at once.",
+    help="How many jobs the agent runs at once; 0 leaves them to agents started by hand.",
 )
 lease_option = click.option(
     "--lease-in-seconds",
@@ -87,11 +87,14 @@ def start(
     detach: bool,
 ) -> None:
     """Run it until Ctrl-C, SIGTERM or `stop`."""
-    if detach:
-        options = [word for word in sys.argv[2:] if word != "--detach"]
-        _print_address(background.start(state_dir, options))
-        return
     quota_of = dict(map(_quota, quotas))
+    agent_options = ["--container-dir", str(container_dir.absolute())]
+    agent_options += ["--concurrent-jobs", str(concurrent_jobs)]
+    agent_options += ["--lease-in-seconds", str(lease_in_seconds)]
+    if detach:
+        own_options = ["--port", str(port), *(f"--quota={quota}" for quota in quotas)]
+        _print_address(background.start(state_dir, [*own_options, *agent_options]))
+        return
     registration = Registration(state_dir)
     listener = _listener(port)
     local_aws = LocalAws("http://{}:{}".format(*listener.getsockname()), os.getpid())
@@ -103,11 +106,10 @@ def start(
         registration.fill_in(local_aws)
         _print_address(local_aws)
 
-    agent = [sys.executable, "-m", "local_aws", "agent", "--endpoint-url", local_aws.endpoint_url]
-    agent += ["--state-dir", str(state_dir), "--container-dir", str(container_dir)]
-    agent += ["--concurrent-jobs", str(concurrent_jobs)]
-    agent += ["--lease-in-seconds", str(lease_in_seconds)]
-    emulator.run(listener, quota_of, agent, on_ready)
+    agent_command = [sys.executable, "-m", "local_aws", "agent", *agent_options]
+    agent_command += ["--endpoint-url", local_aws.endpoint_url]
+    agent_command += ["--state-dir", str(state_dir.absolute())]
+    emulator.run(listener, quota_of, agent_command if concurrent_jobs else None, on_ready)
 
 
 @main.command()
@@ -151,6 +153,9 @@ def agent(
     stop_asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop_asked.set())
+    if not concurrent_jobs:
+        message = "an agent that runs no job at all is of no use"
+        raise click.BadParameter(message, param_hint="--concurrent-jobs")
     settings = AgentSettings(
         container_dir=container_dir.absolute(),
         log_dir=state_dir.absolute() / "logs",

@@ -18,9 +18,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import boto3
+from botocore.client import BaseClient
+
 from local_aws.parent_bound import parent_bound
 
 REGION = "us-east-1"
+ACCESS_KEY = "test"
 START_TIMEOUT_IN_SECONDS = 60.0
 STOP_TIMEOUT_IN_SECONDS = 20.0
 POLL_INTERVAL_IN_SECONDS = 0.02
@@ -43,14 +47,24 @@ class LocalAws:
         """What to set so that boto3, the AWS CLI and the scripts reach it, and nothing else."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def client(self, service_name: str) -> BaseClient:
+        """Return a new boto3 client of it, whatever the caller's own environment says."""
+        return boto3.client(
+            service_name,
+            endpoint_url=self.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=ACCESS_KEY,
+        )
 
 
 @contextlib.contextmanager
@@ -60,8 +74,8 @@ def running(
     """
     Run a local AWS of one's own on a free port, for as long as the block lasts.
 
-    *options* are further ones of ``python -m local_aws start``. It dies with the caller, even
-    one that is killed; enter the block from a thread that lives as long as the block.
+    *options* are those of ``python -m local_aws start``, with absolute paths. It dies with the
+    caller, even one that is killed; enter the block from a thread that lives as long.
     """
     with tempfile.TemporaryDirectory(prefix="local-aws-") as folder:
         state_dir = Path(folder)
@@ -75,7 +89,12 @@ def running(
 def start(
     state_dir: Path, options: Sequence[str] = (), *, dies_with_caller: bool = False
 ) -> LocalAws:
-    """Start one in the background and wait until it answers; its output goes to a log file."""
+    """
+    Start one in the background and wait until it answers; its output goes to a log file.
+
+    *options* are those of ``python -m local_aws start``, with absolute paths. Raises LocalAwsError
+    with what it said if it does not come up.
+    """
     state_dir.mkdir(parents=True, exist_ok=True)
     log_path = state_dir / LOG_NAME
     command = [sys.executable, "-m", "local_aws", "start", "--state-dir", str(state_dir.absolute())]

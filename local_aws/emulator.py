@@ -31,14 +31,14 @@ GRACE_IN_SECONDS = 1.0
 def run(
     listener: socket.socket,
     quotas: Mapping[str, int],
-    agent_command: Sequence[str],
+    agent_command: Sequence[str] | None,
     on_ready: Callable[[], None],
 ) -> None:
     """
     Serve on *listener* until SIGINT or SIGTERM.
 
     *on_ready* is called once requests are answered. An agent that dies is started again, as the
-    machine under it would be replaced.
+    machine under it would be replaced; without an *agent_command* there is none.
     """
     clients = AwsClients("http://{}:{}".format(*listener.getsockname()))
 
@@ -53,32 +53,35 @@ def run(
 async def _serve(
     gateway: HttpGateway,
     listener: socket.socket,
-    agent_command: Sequence[str],
+    agent_command: Sequence[str] | None,
     on_ready: Callable[[], None],
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    beside = asyncio.create_task(_beside(listener, agent_command, on_ready))
+
+    async def stopped() -> None:
+        await stop.wait()
+        # The agent goes first, while its last words are still taken.
+        beside.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beside
+
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.loglevel = "WARNING"
     config.keep_alive_timeout = KEEP_ALIVE_IN_SECONDS
     config.graceful_timeout = GRACE_IN_SECONDS
-    beside = asyncio.create_task(_beside(listener, agent_command, on_ready))
-    try:
-        await serve(gateway, config, shutdown_trigger=stop.wait)
-    finally:
-        beside.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await beside
+    await serve(gateway, config, shutdown_trigger=stopped)
 
 
 async def _beside(
-    listener: socket.socket, agent_command: Sequence[str], on_ready: Callable[[], None]
+    listener: socket.socket, agent_command: Sequence[str] | None, on_ready: Callable[[], None]
 ) -> None:
     await _answers(*listener.getsockname())
     on_ready()
-    while True:
+    while agent_command:
         await _run_agent(agent_command)
         await asyncio.sleep(AGENT_RESTART_IN_SECONDS)
 

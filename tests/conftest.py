@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from functools import cache
 
-import boto3
 import pytest
 from botocore.client import BaseClient
 
@@ -19,22 +18,5 @@ def local_aws() -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def aws(local_aws: LocalAws) -> Callable[[str], BaseClient]:
-    """boto3 clients of it, by the service's name: ``aws("s3")``."""
-    return clients_of(local_aws)
-
-
-def clients_of(local_aws: LocalAws) -> Callable[[str], BaseClient]:
-    """Return what makes each client of one local AWS once."""
-    environment = local_aws.environment()
-
-    @cache
-    def client(service_name: str) -> BaseClient:
-        return boto3.client(
-            service_name,
-            endpoint_url=local_aws.endpoint_url,
-            region_name=environment["AWS_REGION"],
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        )
-
-    return client
+    """boto3 clients of it, each made once, by the service's name: ``aws("s3")``."""
+    return cache(local_aws.client)
