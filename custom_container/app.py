@@ -12,13 +12,7 @@ from typing import TextIO
 
 from flask import Flask, Response, jsonify, request
 from src.background_model import BackgroundModel
-from src.errors import (
-    ContainerError,
-    ModelLoading,
-    NotAcceptable,
-    UnreadableRequest,
-    UnsupportedContentType,
-)
+from src.errors import ModelLoading, NotAcceptable, UnreadableRequest, UnsupportedContentType
 from src.inference import Answers, input_fn, model_fn, output_fn, predict_fn
 from src.records import TEXT, WRITERS
 from src.settings import Settings
@@ -67,27 +61,32 @@ def create_app(
         _log_invocation(log, answers, clock() - started)
         return Response(body, content_type=accept)
 
-    @app.errorhandler(RequestEntityTooLarge)
-    def refuse_payload(_error: RequestEntityTooLarge) -> tuple[Response, int]:
-        return _error_body(
-            "PayloadTooLarge",
-            f"Cannot read a body of more than {settings.max_payload_in_mb} MB, this job's "
-            "MaxPayloadInMB. Raise it, or send smaller records.",
-        ), 413
-
     @app.errorhandler(Exception)
     def refuse(error: Exception) -> tuple[Response, int]:
-        if isinstance(error, HTTPException):
-            return _error_body(error.name.replace(" ", ""), error.description), error.code
-        status = STATUS_CODES.get(type(error), 500)
-        if isinstance(error, ContainerError):
-            return _error_body(type(error).__name__, str(error)), status
-        app.logger.error("The invocation failed.", exc_info=error)
-        return _error_body(
-            "InternalError", "The container failed; the job's log has the traceback."
-        ), status
+        status, code, message = _refusal(error)
+        if status == 500:
+            app.logger.error("%s", message, exc_info=error)
+        else:
+            app.logger.warning("Answered %s: %s", status, message)
+        return jsonify(error={"code": code, "message": message}), status
 
     return app
+
+
+def _refusal(error: Exception) -> tuple[int, str, str]:
+    """Status, stable code and sentence for whatever ended a request."""
+    if isinstance(error, RequestEntityTooLarge):
+        return (
+            413,
+            "PayloadTooLarge",
+            f"Cannot read a body of more than {request.max_content_length // 2**20} MB, this job's "
+            "MaxPayloadInMB. Raise it, or send smaller records.",
+        )
+    if isinstance(error, HTTPException):
+        return error.code, error.name.replace(" ", ""), error.description
+    if type(error) in STATUS_CODES:
+        return STATUS_CODES[type(error)], type(error).__name__, str(error)
+    return 500, "InternalError", "The container failed; the job's log has the traceback."
 
 
 def _response_content_type() -> str:
@@ -102,10 +101,6 @@ def _response_content_type() -> str:
             f"{', '.join(content_types)}. Set the transform job's Accept to one of these."
         )
     return content_type
-
-
-def _error_body(code: str, message: str | None) -> Response:
-    return jsonify(error={"code": code, "message": message})
 
 
 def _log_invocation(log: TextIO, answers: Answers, seconds: float) -> None:

@@ -46,7 +46,10 @@ class Classifier:
         self._device = Lock()
 
     def classify(self, texts: Sequence[str]) -> Classification:
-        """Classify documents; each needs at least one character that is no space."""
+        """Classify documents: their top_k labels, best first, scores rounded to six places.
+
+        Every text needs at least one character that is no space.
+        """
         windows = self._token_windows(texts)
         inputs = list(chain.from_iterable(windows))
         lengths = [len(window) for window in inputs]

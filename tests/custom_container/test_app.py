@@ -157,6 +157,13 @@ def test_each_refusal_has_its_status(server, body, content_type, accept, refusal
     assert (response.status_code, error_code(response)) == refusal
 
 
+def test_a_refusal_is_in_the_log_too(server, caplog):
+    """An operator reads there what SageMaker does not pass on."""
+    server.invoke(b"rent", "image/png")
+
+    assert "Answered 415: Cannot read a body of content type 'image/png'" in caplog.text
+
+
 def test_a_payload_of_exactly_the_limit_is_read(server):
     """MaxPayloadInMB counts megabytes of 1,048,576 bytes."""
     assert server.invoke(b"r" * 2**20).status_code == 200

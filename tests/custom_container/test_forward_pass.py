@@ -1,5 +1,8 @@
 """Forward passes: packed rows give every document the logits it has alone."""
 
+import json
+import shutil
+
 import pytest
 import torch
 from src.forward_pass import PackedForwardPass, PaddedForwardPass, forward_pass_for
@@ -49,6 +52,28 @@ def test_packed_rows_agree_with_the_stock_forward(variant, tmp_path):
     packed = PackedForwardPass(model).logits(documents())
 
     torch.testing.assert_close(packed, expected, rtol=0, atol=2e-5)
+
+
+def test_a_config_as_transformers_4_48_saved_it_is_packed_alike(model_dir, tmp_path):
+    """Its window and rope are told by older names, and mean the same."""
+    folder = shutil.copytree(model_dir, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    for newer in ("layer_types", "rope_parameters", "dtype"):
+        del config[newer]
+    older = {
+        "global_attn_every_n_layers": 3,
+        "global_rope_theta": 160000.0,
+        "local_rope_theta": 10000.0,
+        "position_embedding_type": "absolute",
+        "reference_compile": None,
+        "torch_dtype": "float32",
+        "transformers_version": "4.48.0",
+    }
+    (folder / "config.json").write_text(json.dumps({**config, **older}))
+
+    packed = PackedForwardPass(load(folder)).logits(documents())
+
+    torch.testing.assert_close(packed, alone(load(model_dir), documents()), rtol=0, atol=2e-5)
 
 
 def test_padded_rectangles_agree_with_the_stock_forward(model_dir):
