@@ -17,8 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 FLUSH_INTERVAL_IN_SECONDS = 0.5
-EVENTS_A_CALL = 1000  # PutLogEvents takes 10,000 events or 1 MiB
-LONGEST_MESSAGE = 1000
+# PutLogEvents takes 10,000 events of 1 MiB together.
+EVENTS_A_CALL = 250
+LONGEST_MESSAGE = 4000
 
 logger = logging.getLogger(__name__)
 

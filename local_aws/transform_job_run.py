@@ -6,6 +6,7 @@ out, keep MaxConcurrentTransforms requests in flight on each, let a failed objec
 Knows nothing of leases; it is told to end by an event.
 """
 
+import contextlib
 import tarfile
 import tempfile
 import threading
@@ -112,27 +113,25 @@ class TransformJobRun:
 
     def run(self) -> None:
         """Run the job to its end; raise JobFailedError or JobEndedError."""
-        instances = [_instance_id() for _ in range(self._instance_count)]
-        logs = [self.open_log(instance) for instance in instances]
-        data_log = self.open_log(f"{instances[0]}/data-log")
-        servers: list[ModelServer] = []
-        with tempfile.TemporaryDirectory(prefix="transform-job-") as folder:
+        with contextlib.ExitStack() as stack:
+            instances = [_instance_id() for _ in range(self._instance_count)]
+            streams = [*instances, f"{instances[0]}/data-log"]
+            opened = (self.open_log(stream) for stream in streams)
+            *logs, data_log = [stack.enter_context(contextlib.closing(log)) for log in opened]
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="transform-job-")))
             try:
-                model_dir = self._unpack_model(Path(folder))
+                model_dir = self._unpack_model(folder)
                 image = self._image()
                 environment = server_environment(image, self._container, self._description)
-                servers += [ModelServer(image, environment, model_dir, log) for log in logs]
+                servers = [ModelServer(image, environment, model_dir, log) for log in logs]
+                for server in servers:
+                    stack.callback(server.kill)
                 self._transform(servers, data_log)
             except ServerGoneError as error:
                 raise JobFailedError(str(error)) from error
             except (BotoCoreError, ClientError) as error:
                 message = f"ClientError: {error}"
                 raise JobFailedError(message) from error
-            finally:
-                for server in servers:
-                    server.kill()
-                for log in (*logs, data_log):
-                    log.close()
 
     @property
     def _description(self) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def status_after_obeying(record: str) -> int:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body leave together, so no delayed ACK is waited for
 
     def do_GET(self) -> None:
         parameters = MODEL_DIR / "execution_parameters.json"
