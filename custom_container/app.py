@@ -76,12 +76,12 @@ def create_app(
 def _refusal(error: Exception) -> tuple[int, str, str]:
     """Status, stable code and sentence for whatever ended a request."""
     if isinstance(error, RequestEntityTooLarge):
-        return (
-            413,
-            "PayloadTooLarge",
-            f"Cannot read a body of more than {request.max_content_length // 2**20} MB, this job's "
-            "MaxPayloadInMB. Raise it, or send smaller records.",
+        limit_in_mb = request.max_content_length // 2**20
+        message = (
+            f"Cannot read a body of more than {limit_in_mb} MB, this job's MaxPayloadInMB. "
+            "Raise it, or send smaller records."
         )
+        return 413, "PayloadTooLarge", message
     if isinstance(error, HTTPException):
         return error.code, error.name.replace(" ", ""), error.description
     if type(error) in STATUS_CODES:
