@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from dotenv import load_dotenv
+from dotenv import load_dotenv, set_key
 
 from batch_transform import terminal
 from batch_transform.aws import AwsClients, AwsError, explain
@@ -57,6 +57,11 @@ def run(command: click.Command) -> NoReturn:
     sys.exit(0)
 
 
+def write_to_env_file(name: str, value: str) -> None:
+    """Set a variable in `.env`, which is made if need be; its other lines stay as they are."""
+    set_key(Path.cwd() / ".env", name, value, quote_mode="never")
+
+
 def option(*names: str, variable: str | None = None, **settings: Any) -> Decorator:
     """Return a click option whose help names its variable and its default."""
     return click.option(
@@ -71,6 +76,47 @@ download_option = option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Copy predictions.json and summary.json into this folder.",
 )
+bucket_option = option(
+    "--s3-bucket",
+    "bucket",
+    variable="S3_BUCKET_NAME",
+    required=True,
+    help="Bucket of every prefix that is not a full s3:// location.",
+)
+input_prefix_option = option(
+    "--s3-input-prefix",
+    "input_prefix",
+    variable="S3_INPUT_PATH",
+    default="input/",
+    help="Text files, one document a line.",
+)
+output_prefix_option = option(
+    "--s3-output-prefix",
+    "output_prefix",
+    variable="S3_OUTPUT_PATH",
+    default="output/",
+    help="Below it, each job gets a folder of its own.",
+)
+image_option = option(
+    "--container-image",
+    "image_uri",
+    variable="CONTAINER_IMAGE",
+    required=True,
+    help="Image in Amazon ECR; custom_container/build_and_push.sh prints it.",
+)
+instance_count_option = option(
+    "--instance-count",
+    variable="SAGEMAKER_INSTANCE_COUNT",
+    type=click.IntRange(min=1, max=100),
+    default=1,
+    help="How many of them.",
+)
+role_option = option(
+    "--role-arn",
+    variable="SAGEMAKER_ROLE_ARN",
+    required=True,
+    help="Execution role that SageMaker assumes.",
+)
 
 
 def transform_options(profile: TransformProfile) -> Decorator:
@@ -81,13 +127,7 @@ def transform_options(profile: TransformProfile) -> Decorator:
             default="model.tar.gz",
             help="Model artifact: a local file, or s3://… where it lies already.",
         ),
-        option(
-            "--s3-bucket",
-            "bucket",
-            variable="S3_BUCKET_NAME",
-            required=True,
-            help="Bucket of every prefix that is not a full s3:// location.",
-        ),
+        bucket_option,
         option(
             "--s3-model-prefix",
             "model_prefix",
@@ -95,46 +135,17 @@ def transform_options(profile: TransformProfile) -> Decorator:
             default="models/",
             help="Where model artifacts are kept, by content.",
         ),
-        option(
-            "--s3-input-prefix",
-            "input_prefix",
-            variable="S3_INPUT_PATH",
-            default="input/",
-            help="Text files, one document a line.",
-        ),
-        option(
-            "--s3-output-prefix",
-            "output_prefix",
-            variable="S3_OUTPUT_PATH",
-            default="output/",
-            help="Below it, each job gets a folder of its own.",
-        ),
-        option(
-            "--container-image",
-            "image_uri",
-            variable="CONTAINER_IMAGE",
-            required=True,
-            help="Image in Amazon ECR; custom_container/build_and_push.sh prints it.",
-        ),
+        input_prefix_option,
+        output_prefix_option,
+        image_option,
         option(
             "--instance-type",
             variable="SAGEMAKER_INSTANCE_TYPE",
             default=profile.default_instance_type,
             help="Machine to rent.",
         ),
-        option(
-            "--instance-count",
-            variable="SAGEMAKER_INSTANCE_COUNT",
-            type=click.IntRange(min=1, max=100),
-            default=1,
-            help="How many of them.",
-        ),
-        option(
-            "--role-arn",
-            variable="SAGEMAKER_ROLE_ARN",
-            required=True,
-            help="Execution role that SageMaker assumes.",
-        ),
+        instance_count_option,
+        role_option,
         option(
             "--job-name", help="Name of the job, never used before. [default: made of the time]"
         ),
@@ -181,7 +192,7 @@ def watch(
     clients: AwsClients, job_name: str, *, as_json: bool, download_to: Path | None = None
 ) -> None:
     """Follow a job to its end and print what became of it; raise where it did not complete."""
-    job = _follow(clients, job_name)
+    job = follow(clients, job_name)
     summary = finish_job(clients.s3, job)
     if as_json:
         terminal.print_json(summary or terminal.job_as_document(job))
@@ -194,7 +205,8 @@ def watch(
             terminal.say(f"wrote {path}")
 
 
-def _follow(clients: AwsClients, job_name: str) -> TransformJob:
+def follow(clients: AwsClients, job_name: str) -> TransformJob:
+    """Draw a job's progress until it ends and return it; Ctrl-C ends the watching only."""
     job = describe_job(clients.sagemaker, job_name)
     try:
         return terminal.show_progress(follow_progress(clients, job, time.sleep))

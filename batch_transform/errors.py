@@ -21,8 +21,24 @@ class InvalidInput(BatchTransformError):
     """Input in S3 that cannot become a job: nothing there, or lines that are not text."""
 
 
+class RefusedRequest(BatchTransformError):
+    """A message that asks for what cannot or may not be done, whenever it is asked."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class NotYet(BatchTransformError):
+    """A request that cannot be carried out now; the same request can be later."""
+
+
 class AwsRefused(BatchTransformError):
     """AWS answered with an error, or could not be reached."""
+
+
+class StackFailed(BatchTransformError):
+    """CloudFormation could not make, change or delete a stack."""
 
 
 class JobFailed(BatchTransformError):

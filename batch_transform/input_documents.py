@@ -154,6 +154,6 @@ def _non_empty(objects: Iterable[S3Object], skip: int, place: S3Uri) -> list[Inp
     if not files:
         raise InvalidInput(
             f"there are no documents under {place}: upload text files there, one document a line, "
-            "or mend --s3-input-prefix"
+            "or name the place where they lie"
         )
     return files

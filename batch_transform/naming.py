@@ -78,6 +78,16 @@ class JobFolder:
             return None
         return cls(S3Uri(output.bucket, output.folder().key.removesuffix("output/")))
 
+    @classmethod
+    def of_job(cls, output: S3Uri, job_name: str) -> Self:
+        """Return the folder of a job that writes to *output*, packed or not."""
+        return cls.holding(output, job_name) or cls(output.folder())
+
+    @property
+    def request(self) -> S3Uri:
+        """`request.json`: what a message asked for; whoever writes it first starts the job."""
+        return self.root.child("request.json")
+
     @property
     def record(self) -> S3Uri:
         """`job.json`: what was asked and what was packed."""
@@ -112,6 +122,25 @@ def shard_name(index: int) -> str:
 def new_job_name(profile_name: str, now: datetime) -> str:
     """Return a job name that sorts by time and that no other run will draw."""
     return f"dispute-{profile_name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def requested_job_prefix(queue_name: str) -> str:
+    """
+    Return how the names of all jobs begin that are asked for through one queue.
+
+    A digest, not the queue's name: the names of `jobs-a` must not begin like those of `jobs`.
+    """
+    return f"dispute-{hashlib.sha256(queue_name.encode()).hexdigest()[:8]}-"
+
+
+def requested_job_name(queue_name: str, request_id: str) -> str:
+    """
+    Return the name of the job that a request gets, known before the job exists.
+
+    SageMaker takes a name once (63 characters): so a request, however often it is delivered,
+    starts one job.
+    """
+    return requested_job_prefix(queue_name) + request_id
 
 
 def model_name_for(create_model: Mapping[str, object]) -> str:

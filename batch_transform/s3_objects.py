@@ -7,8 +7,11 @@ Memory stays constant whatever the size of an object. Knows nothing of documents
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
+
+from botocore.exceptions import ClientError
 
 from batch_transform.naming import S3Uri
 
@@ -45,6 +48,33 @@ def read_lines(s3: Any, uri: S3Uri) -> Iterator[bytes]:
 def put_object(s3: Any, uri: S3Uri, body: bytes, content_type: str) -> None:
     """Write a small object."""
     s3.put_object(Bucket=uri.bucket, Key=uri.key, Body=body, ContentType=content_type)
+
+
+def put_object_once(s3: Any, uri: S3Uri, body: bytes, content_type: str) -> bool:
+    """Write a small object unless there is one; of all who try at once, one is told True."""
+    place = {"Bucket": uri.bucket, "Key": uri.key}
+    try:
+        s3.put_object(**place, Body=body, ContentType=content_type, IfNoneMatch="*")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"PreconditionFailed", "ConditionalRequestConflict"}:
+            return False
+        raise
+    return True
+
+
+def read_object(s3: Any, uri: S3Uri) -> bytes | None:
+    """Return a small object, or None where there is none."""
+    try:
+        return s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return None
+
+
+def age_in_seconds(s3: Any, uri: S3Uri) -> float:
+    """Return how long ago an object was written, by S3's own clock alone."""
+    answer = s3.head_object(Bucket=uri.bucket, Key=uri.key)
+    now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return (now - answer["LastModified"]).total_seconds()
 
 
 def delete_objects(s3: Any, prefix: S3Uri) -> int:

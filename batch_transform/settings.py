@@ -75,30 +75,36 @@ class TransformSettings:
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with these values, told from the values alone."""
-        input_uri, output_uri = self.input_uri, self.output_uri
-        if input_uri.folder().covers(output_uri) or output_uri.covers(input_uri):
-            yield (
-                f"input {input_uri} and output {output_uri} overlap: the next job would read the "
-                "answers of this one as documents. Choose --s3-input-prefix and "
-                "--s3-output-prefix side by side"
-            )
+        yield from overlap_problems(self.input_uri, self.output_uri)
         if problem := instance_type_problem(self.instance_type):
             yield f"--instance-type: {problem}"
-        yield from self._image_problems()
+        yield from image_problems(self.image_uri, self.region)
 
-    def _image_problems(self) -> Iterator[str]:
-        match = _ECR_IMAGE.fullmatch(self.image_uri)
-        if not match:
-            yield (
-                f"--container-image: {self.image_uri!r} is not an image in Amazon ECR, expected "
-                "ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG "
-                "(custom_container/build_and_push.sh prints it)"
-            )
-        elif self.region and match["region"] != self.region:
-            yield (
-                f"--container-image: the image lies in {match['region']} and the job would run in "
-                f"{self.region}; SageMaker pulls from its own region only"
-            )
+
+def overlap_problems(input_uri: S3Uri, output_uri: S3Uri) -> Iterator[str]:
+    """Yield why a job that reads the one and writes the other would feed on itself."""
+    if input_uri.folder().covers(output_uri) or output_uri.covers(input_uri):
+        yield (
+            f"input {input_uri} and output {output_uri} overlap: the next job would read the "
+            "answers of this one as documents. Choose --s3-input-prefix and --s3-output-prefix "
+            "side by side"
+        )
+
+
+def image_problems(image_uri: str, region: str | None) -> Iterator[str]:
+    """Yield why SageMaker in *region* could not pull the image."""
+    match = _ECR_IMAGE.fullmatch(image_uri)
+    if not match:
+        yield (
+            f"--container-image: {image_uri!r} is not an image in Amazon ECR, expected "
+            "ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG "
+            "(custom_container/build_and_push.sh prints it)"
+        )
+    elif region and match["region"] != region:
+        yield (
+            f"--container-image: the image lies in {match['region']} and the job would run in "
+            f"{region}; SageMaker pulls from its own region only"
+        )
 
 
 def request_problems(operation_name: str, request: Request) -> Iterator[str]:

@@ -27,6 +27,7 @@ from rich.progress import (
 from rich.table import Table
 
 from batch_transform.job_progress import JobProgress
+from batch_transform.lambda_stack import ResourceChange, StackEvent
 from batch_transform.transform_job import TransformJob
 
 _PIPE_WIDTH = 160
@@ -120,6 +121,22 @@ def print_job(job: TransformJob) -> None:
         if value is not None:
             table.add_row(name, value if name == "Status" else escape(str(value)))
     _answer.print(table)
+
+
+def print_changes(changes: list[ResourceChange]) -> None:
+    """Print what a change set would do, on stderr."""
+    table = _table("Change", "Resource", "Type")
+    for change in changes:
+        action = f"{change.action} by replacement" if change.is_replaced else change.action
+        table.add_row(action, change.logical_id, change.resource_type)
+    _story.print(table if changes else "the stack is as it should be: no changes")
+
+
+def show_stack_events(events: Iterator[StackEvent]) -> None:
+    """Print each step of a stack's change as it comes."""
+    for event in events:
+        reason = f": {event.reason}" if event.reason else ""
+        say(f"{event.time.astimezone():%H:%M:%S}  {event.status:<26}{event.logical_id}{reason}")
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ Knows what SageMaker allows of these numbers; knows neither names nor places of 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_REQUEST_MEMORY_IN_MB = 100
 GPU_AMI_VERSION = "al2-ami-sagemaker-batch-gpu-535"
@@ -98,5 +98,8 @@ OPTIMIZED = TransformProfile(
     invocations_max_retries=3,
     runs_on_gpu=True,
 )
+
+OPTIMIZED_UNPACKED = replace(OPTIMIZED, content_type="text/plain")
+"""The optimized job on the user's own files, where packing them would take too long."""
 
 PROFILES = {profile.name: profile for profile in (STANDARD, OPTIMIZED)}

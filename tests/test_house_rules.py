@@ -25,7 +25,9 @@ ONLY = {
     "click": {
         "batch_transform/command_line.py",
         "check_batch_transform_status.py",
+        "deploy_lambda.py",
         "package_model.py",
+        "send_batch_transform_request.py",
         "setup_batch_transform.py",
         "setup_optimized_batch_transform.py",
     },
@@ -34,7 +36,11 @@ ONLY = {
 }
 """Name -> the only files that may import it, the rooms of other trades left aside."""
 
-READS_ENVIRONMENT = {"custom_container/gunicorn.conf.py", "custom_container/src/settings.py"}
+READS_ENVIRONMENT = {
+    "custom_container/gunicorn.conf.py",
+    "custom_container/src/settings.py",
+    "lambda_batch_transform.py",
+}
 """local_aws and the tests start processes and may read it too."""
 
 

@@ -1,0 +1,217 @@
+"""
+One CloudFormation stack by change sets: propose, carry out, follow, read, take down.
+
+Knows CloudFormation; knows nothing of what the template holds. The client and the clock are
+arguments.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from botocore.exceptions import ClientError
+
+from batch_transform.errors import AwsRefused, StackFailed
+
+_POLL_IN_SECONDS = 1.0
+_CAPABILITIES = ["CAPABILITY_IAM"]
+_NO_CHANGES = re.compile(r"didn't contain changes|no updates are to be performed", re.IGNORECASE)
+_CONSEQUENCE = re.compile(r"cancelled|^the following resource", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ResourceChange:
+    """What a change set would do to one resource: `Add`, `Modify`, `Remove` …"""
+
+    action: str
+    logical_id: str
+    resource_type: str
+    is_replaced: bool
+
+
+@dataclass(frozen=True)
+class ChangeSet:
+    """A proposal that CloudFormation holds and has not carried out."""
+
+    arn: str
+    stack_id: str
+    is_new_stack: bool
+    changes: list[ResourceChange]
+
+
+@dataclass(frozen=True)
+class StackEvent:
+    """One step of CloudFormation's."""
+
+    event_id: str
+    time: datetime
+    logical_id: str
+    resource_type: str
+    status: str
+    reason: str
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> Self:
+        """Read one entry of a DescribeStackEvents answer."""
+        return cls(
+            event_id=description["EventId"],
+            time=description["Timestamp"],
+            logical_id=description["LogicalResourceId"],
+            resource_type=description["ResourceType"],
+            status=description["ResourceStatus"],
+            reason=description.get("ResourceStatusReason", ""),
+        )
+
+    @property
+    def is_cause(self) -> bool:
+        """Tell whether this step failed by itself, not because another had failed."""
+        return self.status.endswith("_FAILED") and not _CONSEQUENCE.search(self.reason)
+
+
+class Stack:
+    """A stack, by its name."""
+
+    def __init__(self, cloudformation: Any, name: str, sleep: Callable[[float], None]) -> None:
+        self._cloudformation = cloudformation
+        self._name = name
+        self._sleep = sleep
+
+    def propose(
+        self, change_set_name: str, template: str, parameters: Mapping[str, str]
+    ) -> ChangeSet | None:
+        """
+        Return what would change, or None where nothing would.
+
+        Nothing is changed yet, but the proposal stays until it is carried out or withdrawn.
+        """
+        is_new = self._check_can_change()
+        answer = self._cloudformation.create_change_set(
+            StackName=self._name,
+            ChangeSetName=change_set_name,
+            ChangeSetType="CREATE" if is_new else "UPDATE",
+            TemplateBody=template,
+            Parameters=[
+                {"ParameterKey": name, "ParameterValue": value}
+                for name, value in parameters.items()
+            ],
+            Capabilities=_CAPABILITIES,
+        )
+        proposed = ChangeSet(answer["Id"], answer["StackId"], is_new, changes=[])
+        description = self._await_change_set(proposed)
+        if description["Status"] == "CREATE_COMPLETE":
+            return ChangeSet(proposed.arn, proposed.stack_id, is_new, _changes(description))
+        self.withdraw(proposed)
+        reason = description.get("StatusReason", "")
+        if _NO_CHANGES.search(reason):
+            return None
+        raise StackFailed(f"CloudFormation refused the change set of {self._name}: {reason}")
+
+    def withdraw(self, change_set: ChangeSet) -> None:
+        """Forget a proposal, and the empty stack that was made to hold it."""
+        self._cloudformation.delete_change_set(ChangeSetName=change_set.arn)
+        if change_set.is_new_stack:
+            self._cloudformation.delete_stack(StackName=change_set.stack_id)
+
+    def carry_out(self, change_set: ChangeSet) -> Iterator[StackEvent]:
+        """Make the changes and yield each step; raise StackFailed with the first cause."""
+        before = {event.event_id for event in self._events(change_set.stack_id)}
+        self._cloudformation.execute_change_set(ChangeSetName=change_set.arn)
+        yield from self._follow(change_set.stack_id, before)
+
+    def take_down(self) -> Iterator[StackEvent]:
+        """Delete the stack and yield each step; raise AwsRefused where there is none."""
+        description = self._describe(self._name)
+        if description is None:
+            raise AwsRefused(f"there is no stack {self._name} in this region: check AWS_REGION")
+        stack_id = description["StackId"]
+        before = {event.event_id for event in self._events(stack_id)}
+        self._cloudformation.delete_stack(StackName=stack_id)
+        yield from self._follow(stack_id, before)
+
+    def outputs(self) -> dict[str, str]:
+        """Return the outputs of the stack; raise AwsRefused where there is none."""
+        description = self._describe(self._name)
+        if description is None:
+            raise AwsRefused(f"there is no stack {self._name} in this region: check AWS_REGION")
+        return {each["OutputKey"]: each["OutputValue"] for each in description.get("Outputs", [])}
+
+    def _check_can_change(self) -> bool:
+        """Return whether the stack is yet to be made; raise AwsRefused where it cannot be."""
+        description = self._describe(self._name)
+        status = description["StackStatus"] if description else "DELETE_COMPLETE"
+        if status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
+            return True
+        if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}:
+            raise AwsRefused(
+                f"the stack {self._name} is {status}, which CloudFormation cannot update: take it "
+                "down with deploy_lambda.py --delete, then deploy again"
+            )
+        if status.endswith("_IN_PROGRESS"):
+            raise AwsRefused(f"the stack {self._name} is {status}: wait until it is not")
+        return False
+
+    def _await_change_set(self, change_set: ChangeSet) -> dict[str, Any]:
+        while True:
+            description = self._cloudformation.describe_change_set(ChangeSetName=change_set.arn)
+            if description["Status"] not in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
+                return description
+            self._sleep(_POLL_IN_SECONDS)
+
+    def _follow(self, stack_id: str, seen: set[str]) -> Iterator[StackEvent]:
+        cause = None
+        while True:
+            # The status is read before the events: once it is final, the events are complete.
+            description = self._describe(stack_id)
+            for event in self._events(stack_id):
+                if event.event_id not in seen:
+                    seen.add(event.event_id)
+                    cause = cause or (event if event.is_cause else None)
+                    yield event
+            status = description["StackStatus"] if description else "DELETE_COMPLETE"
+            if not status.endswith("_IN_PROGRESS"):
+                break
+            self._sleep(_POLL_IN_SECONDS)
+        if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
+            raise StackFailed(_failure(self._name, status, cause))
+
+    def _describe(self, name: str) -> dict[str, Any] | None:
+        try:
+            return self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"].get("Message", ""):
+                return None
+            raise
+
+    def _events(self, stack_id: str) -> list[StackEvent]:
+        """Return all events of a stack, the oldest first."""
+        pages = self._cloudformation.get_paginator("describe_stack_events")
+        newest_first = [
+            StackEvent.from_description(description)
+            for page in pages.paginate(StackName=stack_id)
+            for description in page["StackEvents"]
+        ]
+        return newest_first[::-1]
+
+
+def _changes(description: dict[str, Any]) -> list[ResourceChange]:
+    changes = [change["ResourceChange"] for change in description["Changes"]]
+    return [
+        ResourceChange(
+            action=change["Action"],
+            logical_id=change["LogicalResourceId"],
+            resource_type=change["ResourceType"],
+            is_replaced=change.get("Replacement") == "True",
+        )
+        for change in changes
+    ]
+
+
+def _failure(name: str, status: str, cause: StackEvent | None) -> str:
+    if cause is None:
+        return f"the stack {name} ended as {status}; CloudFormation's events name no cause"
+    return (
+        f"the stack {name} ended as {status}, because {cause.logical_id} "
+        f"({cause.resource_type}) is {cause.status}: {cause.reason or 'no reason was given'}"
+    )

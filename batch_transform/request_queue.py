@@ -1,0 +1,183 @@
+"""
+The queue of requests and its dead letters, as SQS keeps them.
+
+Knows how a message is sent, put back, set aside and redriven; knows nothing of what it asks for.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from batch_transform.errors import AwsRefused
+
+FIRST_DELAY_IN_SECONDS = 2
+LONGEST_DELAY_IN_SECONDS = 1800
+DELAY_GROWTH = 1.25
+DELAY_JITTER = 0.2
+_PEEK_IN_SECONDS = 20
+_LONGEST_REASON = 2000
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message that was set aside; *reason* is None where SQS itself gave up on it."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    reason: str | None
+    sent_at_in_milliseconds: int
+
+    @classmethod
+    def from_message(cls, message: dict[str, Any]) -> Self:
+        """Read one entry of a ReceiveMessage answer."""
+        attributes = message.get("MessageAttributes", {})
+        return cls(
+            message_id=message["MessageId"],
+            receipt_handle=message["ReceiptHandle"],
+            body=message["Body"],
+            reason=attributes.get("reason", {}).get("StringValue"),
+            sent_at_in_milliseconds=int(message["Attributes"]["SentTimestamp"]),
+        )
+
+
+@dataclass(frozen=True)
+class QueueCounts:
+    """About how many messages there are; SQS says itself that these are approximate."""
+
+    waiting: int
+    being_handled_or_put_back: int
+    dead_letters: int
+
+
+class RequestQueue:
+    """One request queue and, beside it, its dead letters."""
+
+    def __init__(self, sqs: Any, queue_url: str, dead_letter_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+        self._dead_letter_url = dead_letter_url
+
+    @classmethod
+    def at(cls, sqs: Any, queue_url: str) -> Self:
+        """Return the queue at *queue_url*, its dead letters found by its own redrive policy."""
+        answer = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"])
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        if policy is None:
+            raise AwsRefused(
+                f"{queue_url} has no dead-letter queue, so it is not one that deploy_lambda.py "
+                "made: check SQS_QUEUE_URL"
+            )
+        name = json.loads(policy)["deadLetterTargetArn"].rsplit(":", 1)[-1]
+        return cls(sqs, queue_url, sqs.get_queue_url(QueueName=name)["QueueUrl"])
+
+    @property
+    def name(self) -> str:
+        """The queue's name, the last part of its URL."""
+        return queue_name_of(self._queue_url)
+
+    def send(self, body: str) -> None:
+        """Add a request."""
+        self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
+
+    def put_back(self, receipt_handle: str, delay_in_seconds: int) -> None:
+        """Let a received message rest before it is delivered again."""
+        self._sqs.change_message_visibility(
+            QueueUrl=self._queue_url,
+            ReceiptHandle=receipt_handle,
+            VisibilityTimeout=delay_in_seconds,
+        )
+
+    def set_aside(self, body: str, *, reason: str, message_id: str) -> None:
+        """Put a message among the dead letters, as it came, with the reason beside it."""
+        attributes = {
+            "reason": _printable(reason)[:_LONGEST_REASON],
+            "original_message_id": message_id,
+        }
+        self._sqs.send_message(
+            QueueUrl=self._dead_letter_url,
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )
+
+    def counts(self) -> QueueCounts:
+        """Return how many messages there are."""
+        requests = self._count(self._queue_url)
+        return QueueCounts(*requests, dead_letters=sum(self._count(self._dead_letter_url)))
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """
+        Yield the dead letters, each once, and leave them where they are.
+
+        SQS has no way of reading that does not hide: each stays hidden from others for some
+        seconds.
+        """
+        seen = set()
+        while messages := self._receive_dead_letters():
+            letters = map(DeadLetter.from_message, messages)
+            new = [letter for letter in letters if letter.message_id not in seen]
+            if not new:
+                return
+            seen.update(letter.message_id for letter in new)
+            yield from new
+
+    def dead_letter(self, message_id: str) -> DeadLetter:
+        """Return one dead letter; raise AwsRefused where there is none of that id."""
+        for letter in self.dead_letters():
+            if letter.message_id == message_id:
+                return letter
+        raise AwsRefused(
+            f"there is no dead letter {message_id!r}, or another reader holds it for the next "
+            f"{_PEEK_IN_SECONDS} seconds: see the ids with --queue"
+        )
+
+    def redrive(self, letter: DeadLetter) -> None:
+        """Move a dead letter back among the requests: sent first, so it cannot get lost."""
+        self.send(letter.body)
+        self._sqs.delete_message(
+            QueueUrl=self._dead_letter_url, ReceiptHandle=letter.receipt_handle
+        )
+
+    def _receive_dead_letters(self) -> list[dict[str, Any]]:
+        answer = self._sqs.receive_message(
+            QueueUrl=self._dead_letter_url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=_PEEK_IN_SECONDS,
+            WaitTimeSeconds=1,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["SentTimestamp"],
+        )
+        return answer.get("Messages", [])
+
+    def _count(self, queue_url: str) -> tuple[int, int]:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
+        waiting, hidden = (int(answer["Attributes"][name]) for name in names)
+        return waiting, hidden
+
+
+def queue_name_of(queue_url: str) -> str:
+    """Return the last part of a queue's URL, or of its ARN."""
+    return queue_url.replace(":", "/").rsplit("/", 1)[-1]
+
+
+def delay_in_seconds(receive_count: int, uniform: random.Random) -> int:
+    """
+    Return how long a message rests after it was received *receive_count* times.
+
+    Grows to half an hour, so that days of waiting stay below the 1,000 receives after which SQS
+    itself would set the message aside; jittered, so that those put back together part.
+    """
+    grown = FIRST_DELAY_IN_SECONDS * DELAY_GROWTH ** min(receive_count - 1, 100)
+    jitter = uniform.uniform(1 - DELAY_JITTER, 1 + DELAY_JITTER)
+    return round(min(grown, LONGEST_DELAY_IN_SECONDS) * jitter)
+
+
+def _printable(text: str) -> str:
+    # SQS refuses control characters, which an S3 key in a reason may hold.
+    return "".join(character if character.isprintable() else " " for character in text)

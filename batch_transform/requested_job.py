@@ -1,0 +1,141 @@
+"""
+From an accepted request to a running job, once, however often the request comes in.
+
+The job's name and its `request.json` are what make it once: SageMaker takes a name one time, S3
+takes the file one time. Knows no queue. Whoever wrote `request.json` packs; a writer that was
+killed while packing is noticed by the age of that file, and the input then runs as it is.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from botocore.exceptions import ClientError
+
+from batch_transform.aws import AwsClients, error_code, exists_in_s3
+from batch_transform.errors import NotYet, RefusedRequest
+from batch_transform.input_documents import InputFolder, find_input
+from batch_transform.job_record import JobRecord, write_job_record
+from batch_transform.naming import S3Uri
+from batch_transform.packed_input import pack
+from batch_transform.s3_objects import (
+    age_in_seconds,
+    delete_objects,
+    put_object_once,
+    read_object,
+)
+from batch_transform.transform_job import find_job
+from batch_transform.transform_message import RequestedJob
+from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED
+from batch_transform.transform_request import Request, create_transform_job_request
+
+# Cautious: a file costs a request to S3, and all bytes pass through one small processor.
+_SECONDS_A_FILE = 0.1
+_BYTES_A_SECOND = 10_000_000
+_SHARE_FOR_PACKING = 0.7
+
+
+@dataclass(frozen=True)
+class JobStarter:
+    """
+    Starts requested jobs on one SageMaker Model.
+
+    Attributes
+    ----------
+    time_limit_in_seconds
+        How long one call of `start` can run before it is killed. An input that would take most
+        of it to pack runs as it is.
+    """
+
+    clients: AwsClients
+    model_name: str
+    time_limit_in_seconds: float
+
+    def start(self, job: RequestedJob) -> bool:
+        """
+        Start the job unless it was started; return whether this call did.
+
+        Raises RefusedRequest or InvalidInput for what no repetition would mend, NotYet while
+        another call packs the input, and botocore's own errors.
+        """
+        is_first = self._claim(job)
+        if find_job(self.clients.sagemaker, job.job_name):
+            return False
+        with ExitStack() as undo:
+            if is_first:
+                undo.callback(delete_objects, self.clients.s3, job.folder.root)
+            input_uri = self._prepare_input(job, is_first=is_first)
+            undo.pop_all()
+        return self._submit(self._request(job, input_uri))
+
+    def _claim(self, job: RequestedJob) -> bool:
+        """Write request.json; return whether this call is the first to do so."""
+        s3, place = self.clients.s3, job.folder.request
+        if put_object_once(s3, place, job.to_json(), "application/json"):
+            return True
+        if read_object(s3, place) not in {job.to_json(), None}:
+            raise RefusedRequest(
+                [f"this request_id was used before for another request: see {place}"]
+            )
+        return False
+
+    def _prepare_input(self, job: RequestedJob, *, is_first: bool) -> S3Uri:
+        """Return what the job is to read: its shards, packed now or before, or the input itself."""
+        s3, folder = self.clients.s3, job.folder
+        if job.profile is OPTIMIZED and exists_in_s3(s3, folder.record):
+            return folder.shards
+        found = find_input(s3, job.input_uri)
+        if job.profile is not OPTIMIZED or not self._can_pack(found):
+            return found.uri
+        if is_first:
+            self._pack(job, found)
+            return folder.shards
+        if age_in_seconds(s3, folder.request) < self.time_limit_in_seconds:
+            raise NotYet(f"the input of {job.job_name} is being packed")
+        delete_objects(s3, folder.shards)
+        return found.uri
+
+    def _can_pack(self, found: InputFolder) -> bool:
+        seconds = len(found.files) * _SECONDS_A_FILE + found.size_in_bytes / _BYTES_A_SECOND
+        return seconds <= self.time_limit_in_seconds * _SHARE_FOR_PACKING
+
+    def _request(self, job: RequestedJob, input_uri: S3Uri) -> Request:
+        is_packed = input_uri == job.folder.shards
+        unpacked_profile = OPTIMIZED_UNPACKED if job.profile is OPTIMIZED else job.profile
+        return create_transform_job_request(
+            profile=job.profile if is_packed else unpacked_profile,
+            job_name=job.job_name,
+            model_name=self.model_name,
+            input_uri=input_uri,
+            output_uri=job.folder.shard_outputs if is_packed else job.folder.root,
+            instance_type=job.instance_type,
+            instance_count=job.instance_count,
+        )
+
+    def _pack(self, job: RequestedJob, input_folder: InputFolder) -> None:
+        packed = pack(
+            self.clients.s3,
+            input_folder,
+            job.folder,
+            instance_count=job.instance_count,
+            max_payload_in_mb=job.profile.max_payload_in_mb,
+            on_file=lambda _file: None,
+        )
+        record = JobRecord(
+            job_name=job.job_name,
+            profile=job.profile.name,
+            model_name=self.model_name,
+            input_uri=str(input_folder.uri),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            packed=packed,
+        )
+        write_job_record(self.clients.s3, job.folder, record)
+
+    def _submit(self, request: Request) -> bool:
+        try:
+            self.clients.sagemaker.create_transform_job(**request)
+        except ClientError as error:
+            if error_code(error) == "ResourceInUse":
+                return False
+            raise
+        return True

@@ -1,0 +1,164 @@
+"""
+The message that asks for a job: its fields, its JSON, and what a stack accepts of it.
+
+Knows the format and the rules; knows neither the queue that carries it nor how a job is started.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, Self
+
+from batch_transform.errors import InvalidSettings, RefusedRequest
+from batch_transform.naming import JobFolder, S3Uri, requested_job_name
+from batch_transform.transform_profiles import OPTIMIZED, PROFILES, TransformProfile
+
+MAX_INSTANCE_COUNT = 100
+_REQUEST_ID = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,39}")
+
+
+@dataclass(frozen=True)
+class TransformMessage:
+    """One request as it travels; whatever is None is left to the stack that receives it."""
+
+    input_path: str
+    output_path: str | None = None
+    instance_type: str | None = None
+    instance_count: int = 1
+    profile: str = OPTIMIZED.name
+    request_id: str | None = None
+
+    @classmethod
+    def from_json(cls, body: str) -> Self:
+        """Read a message; raise RefusedRequest with everything that is wrong with it."""
+        try:
+            document = json.loads(body)
+        except ValueError as error:
+            raise RefusedRequest([f"the message is not JSON: {error}"]) from None
+        if not isinstance(document, dict):
+            raise RefusedRequest(
+                [f"the message is a JSON {type(document).__name__}, expected an object"]
+            )
+        if problems := [*_field_problems(document)]:
+            raise RefusedRequest(problems)
+        message = cls(**document)
+        if problems := [*message.problems()]:
+            raise RefusedRequest(problems)
+        return message
+
+    def to_json(self) -> str:
+        """Return the message as `from_json` reads it, without the fields that are left open."""
+        return json.dumps(
+            {name: value for name, value in asdict(self).items() if value is not None}
+        )
+
+    def problems(self) -> Iterator[str]:
+        """Yield what is wrong with the values, whoever receives them."""
+        for name in ("input_path", "output_path"):
+            path = getattr(self, name)
+            if path is not None and not re.match(r"s3://[^/]+/.", path):
+                yield f"{name}: got {path!r}, expected s3://bucket/prefix"
+        if not 1 <= self.instance_count <= MAX_INSTANCE_COUNT:
+            yield f"instance_count: got {self.instance_count}, expected 1 to {MAX_INSTANCE_COUNT}"
+        if self.profile not in PROFILES:
+            yield f"profile: got {self.profile!r}, expected {' or '.join(PROFILES)}"
+        if self.request_id is not None and not _REQUEST_ID.fullmatch(self.request_id):
+            yield (
+                f"request_id: got {self.request_id!r}, expected at most 40 letters, digits and "
+                "hyphens: the job's name is made of it"
+            )
+
+
+@dataclass(frozen=True)
+class RequestedJob:
+    """A request with everything filled in that the message left open."""
+
+    job_name: str
+    profile: TransformProfile
+    input_uri: S3Uri
+    output_uri: S3Uri
+    instance_type: str
+    instance_count: int
+
+    @property
+    def folder(self) -> JobFolder:
+        """The job's own folder."""
+        return JobFolder.of(self.output_uri, self.job_name)
+
+    def to_json(self) -> bytes:
+        """Return what was asked, the same bytes for the same request."""
+        document = {
+            "job_name": self.job_name,
+            "profile": self.profile.name,
+            "input": str(self.input_uri),
+            "output": str(self.output_uri),
+            "instance_type": self.instance_type,
+            "instance_count": self.instance_count,
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+@dataclass(frozen=True)
+class AcceptedRequests:
+    """What one stack may do for those who write to its queue."""
+
+    queue_name: str
+    input_folder: S3Uri
+    output_folder: S3Uri
+    instance_types: frozenset[str]
+
+    def job(self, message: TransformMessage, request_id: str) -> RequestedJob:
+        """
+        Return the job that a message asks for; raise RefusedRequest with all that is not allowed.
+
+        *request_id* is the one to use where the message brings none.
+        """
+        profile = PROFILES[message.profile]
+        job = RequestedJob(
+            job_name=requested_job_name(self.queue_name, message.request_id or request_id),
+            profile=profile,
+            input_uri=S3Uri.parse(message.input_path),
+            output_uri=S3Uri.parse(message.output_path or str(self.output_folder)).folder(),
+            instance_type=message.instance_type or profile.default_instance_type,
+            instance_count=message.instance_count,
+        )
+        if problems := [*self._problems(job)]:
+            raise RefusedRequest(problems)
+        return job
+
+    def _problems(self, job: RequestedJob) -> Iterator[str]:
+        if not self.input_folder.covers(job.input_uri.folder()):
+            yield f"input_path: {job.input_uri} does not lie below {self.input_folder}"
+        if not self.output_folder.covers(job.output_uri):
+            yield f"output_path: {job.output_uri} does not lie below {self.output_folder}"
+        if job.instance_type not in self.instance_types:
+            allowed = ", ".join(sorted(self.instance_types))
+            yield f"instance_type: {job.instance_type!r} is not among those allowed: {allowed}"
+
+
+def new_request_id(now: datetime) -> str:
+    """Return an id that sorts by time and that no other request will draw."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
+def check_message(message: TransformMessage) -> None:
+    """Raise InvalidSettings with everything that is wrong, before anything is sent."""
+    problems = [*message.problems()]
+    if problems:
+        raise InvalidSettings(problems)
+
+
+def _field_problems(document: dict[str, Any]) -> Iterator[str]:
+    known = {field.name: field for field in fields(TransformMessage)}
+    if unknown := sorted(document.keys() - known.keys()):
+        yield f"unknown fields: {', '.join(unknown)}; known are {', '.join(known)}"
+    if "input_path" not in document:
+        yield "input_path is missing"
+    for name, value in document.items():
+        expected = int if name == "instance_count" else str
+        if name in known and type(value) is not expected:
+            kind = "a whole number" if expected is int else "a string"
+            yield f"{name}: got {json.dumps(value)}, expected {kind}"

@@ -1,0 +1,67 @@
+"""
+The two functions of the automatic deployment: a message becomes a job, a job's end its results.
+
+Runs with boto3 and the standard library alone. Knows Lambda's events and the variables that the
+template sets; what is done with them lives in batch_transform, as for the scripts.
+"""
+
+import json
+import os
+import random
+import time
+from functools import cache
+from typing import Any
+
+from batch_transform.aws import AwsClients
+from batch_transform.job_outcome import settle_job
+from batch_transform.naming import S3Uri
+from batch_transform.request_delivery import RequestDelivery
+from batch_transform.request_queue import RequestQueue, queue_name_of
+from batch_transform.requested_job import JobStarter
+from batch_transform.transform_job import describe_job
+from batch_transform.transform_message import AcceptedRequests
+
+
+def handle_requests(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Start the job of each message of an SQS event; answer which messages stay queued."""
+    variables = os.environ
+    queue_url = variables["REQUEST_QUEUE_URL"]
+    time_limit = context.get_remaining_time_in_millis() / 1000
+    starter = JobStarter(_clients(), variables["MODEL_NAME"], time_limit)
+    delivery = RequestDelivery(
+        queue=RequestQueue(_clients().sqs, queue_url, variables["DEAD_LETTER_QUEUE_URL"]),
+        accepted=AcceptedRequests(
+            queue_name=queue_name_of(queue_url),
+            input_folder=S3Uri.parse(variables["INPUT_FOLDER"]),
+            output_folder=S3Uri.parse(variables["OUTPUT_FOLDER"]),
+            instance_types=frozenset(variables["INSTANCE_TYPES"].split(",")),
+        ),
+        start=starter.start,
+        now=time.time,
+        log=_log,
+        random=random.Random(),  # noqa: S311 - spreads retries, guards nothing
+    )
+    return delivery.handle(event)
+
+
+def handle_completion(event: dict[str, Any], _context: Any) -> None:
+    """
+    Settle the job that an EventBridge event names, by what SageMaker says of it now.
+
+    Events come late, twice or out of order; only the job's own state is believed. An error leaves
+    the function, so that Lambda tries again and at last keeps the event.
+    """
+    job = describe_job(_clients().sagemaker, event["detail"]["TransformJobName"])
+    if job.is_final:
+        settle_job(_clients().s3, job)
+    _log({"job_name": job.name, "status": job.status, "settled": job.is_final})
+
+
+@cache
+def _clients() -> AwsClients:
+    """Return the clients that all calls in one process share."""
+    return AwsClients(None)
+
+
+def _log(told: dict[str, Any]) -> None:
+    print(json.dumps(told, ensure_ascii=False))

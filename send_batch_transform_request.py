@@ -1,0 +1,107 @@
+"""Ask the automatic deployment for a job: one message into its queue."""
+
+import time
+from datetime import UTC, datetime
+
+import click
+
+from batch_transform import terminal
+from batch_transform.aws import AwsClients
+from batch_transform.command_line import (
+    follow,
+    instance_count_option,
+    json_option,
+    option,
+    region_option,
+    run,
+)
+from batch_transform.errors import WatchInterrupted
+from batch_transform.input_documents import find_input
+from batch_transform.naming import S3Uri, requested_job_name
+from batch_transform.request_queue import RequestQueue
+from batch_transform.sent_request import await_job, await_results
+from batch_transform.transform_job import check_completed
+from batch_transform.transform_message import TransformMessage, check_message, new_request_id
+from batch_transform.transform_profiles import OPTIMIZED, PROFILES
+
+
+@click.command(help=__doc__)
+@option(
+    "--queue-url",
+    variable="SQS_QUEUE_URL",
+    required=True,
+    help="Queue of the deployment; deploy_lambda.py prints it.",
+)
+@option("--input-path", required=True, help="Text files: s3://bucket/prefix, or one object.")
+@option("--output-path", help="s3://bucket/prefix. [default: the deployment's own]")
+@option(
+    "--instance-type",
+    variable="SAGEMAKER_INSTANCE_TYPE",
+    help="Machine to rent. [default: the profile's]",
+)
+@instance_count_option
+@option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default=OPTIMIZED.name,
+    help="How the job runs.",
+)
+@option("--request-id", help="Sent twice, it starts one job. [default: made of the time]")
+@region_option
+@option("--wait", "waiting", is_flag=True, help="Follow the job to its results.")
+@json_option
+def main(
+    *,
+    queue_url: str,
+    request_id: str | None,
+    region: str | None,
+    waiting: bool,
+    as_json: bool,
+    **values: str | int | None,
+) -> None:
+    """Check that there is input, send the request, and follow it if asked."""
+    clients = AwsClients(region)
+    request_id = request_id or new_request_id(datetime.now(UTC))
+    message = TransformMessage(request_id=request_id, **values)
+    check_message(message)
+    found = find_input(clients.s3, S3Uri.parse(message.input_path))
+    queue = RequestQueue.at(clients.sqs, queue_url)
+    job_name = requested_job_name(queue.name, request_id)
+    queue.send(message.to_json())
+    terminal.say(f"sent the request {request_id} for {len(found.files)} files from {found.uri}")
+    if waiting:
+        _follow_request(clients, queue, message, job_name, as_json=as_json)
+    elif as_json:
+        terminal.print_json({"request_id": request_id, "job_name": job_name})
+    else:
+        terminal.print_answer(job_name)
+
+
+def _follow_request(
+    clients: AwsClients,
+    queue: RequestQueue,
+    message: TransformMessage,
+    job_name: str,
+    *,
+    as_json: bool,
+) -> None:
+    terminal.say(f"waiting for the job {job_name}")
+    try:
+        await_job(clients, queue, message.to_json(), job_name, time.sleep)
+        job = follow(clients, job_name)
+        summary = await_results(clients.s3, job, time.sleep)
+    except KeyboardInterrupt:
+        raise WatchInterrupted(
+            f"no longer waiting; the request {message.request_id} stands, and so does its job"
+        ) from None
+    if as_json:
+        terminal.print_json(summary)
+    elif "classes" in summary:
+        terminal.print_summary(summary)
+    else:
+        terminal.print_job(job)
+    check_completed(job)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,46 @@
+"""
+A container's server with no model behind it: it answers on the wire as the real one does.
+
+A document is classified by its first word. A document that begins with `refuse` makes its whole
+request fail.
+"""
+
+import json
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+def answer(record: bytes, content_type: str) -> dict:
+    """Return the answer to one record, its identity echoed."""
+    fields = json.loads(record) if "json" in content_type else {"text": record.decode()}
+    label = fields.pop("text").split()[0]
+    best = {"class": label, "score": 0.5}
+    return fields | {"predictions": {"predicted_class": label, "top_predictions": [best]}}
+
+
+class Server(BaseHTTPRequestHandler):
+    """The two routes that a transform job uses."""
+
+    def do_GET(self) -> None:
+        self._respond(200 if self.path == "/ping" else 404, b"")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        records = body.removesuffix(b"\n").split(b"\n")
+        answers = [answer(record, self.headers["Content-Type"]) for record in records]
+        refused = any(each["predictions"]["predicted_class"] == "refuse" for each in answers)
+        self._respond(422 if refused else 200, "\n".join(map(json.dumps, answers)).encode())
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+    def _respond(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+ThreadingHTTPServer(
+    ("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Server
+).serve_forever()
