@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from botocore.client import BaseClient
 
+from local_aws.model_server import InvocationError
 from local_aws.s3_objects import InputObject, S3Object
 
 BYTES_IN_MEMORY = 2**22
@@ -34,7 +35,7 @@ class OutputObject:
 
     source: InputObject
     separator: bytes
-    failure: Exception | None = None
+    failure: InvocationError | None = None
     _answers: BinaryIO = field(default_factory=_spool)
 
     def add(self, answer: bytes) -> None:

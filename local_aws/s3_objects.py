@@ -13,6 +13,10 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 
+class ManifestError(Exception):
+    """A manifest that does not say which objects a job reads."""
+
+
 @dataclass(frozen=True)
 class S3Object:
     """A bucket and a key, or a bucket and the string that keys start with."""
@@ -87,8 +91,12 @@ def _of_prefix(s3: BaseClient, prefix: S3Object) -> Iterator[InputObject]:
 def _of_manifest(s3: BaseClient, manifest: S3Object) -> Iterator[InputObject]:
     """``[{"prefix": "s3://bucket/folder/"}, "a.txt", "b/c.txt"]``."""
     body = s3.get_object(Bucket=manifest.bucket, Key=manifest.key)["Body"].read()
-    first, *relative_keys = json.loads(body)
-    prefix = S3Object.from_uri(first["prefix"])
+    try:
+        first, *relative_keys = json.loads(body)
+        prefix = S3Object.from_uri(first["prefix"])
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"the manifest {manifest} is not a JSON list that starts with a prefix: {error}"
+        raise ManifestError(message) from error
     for relative_key in relative_keys:
         yield InputObject(S3Object(prefix.bucket, prefix.key + relative_key), relative_key)
 

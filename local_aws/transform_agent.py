@@ -16,10 +16,11 @@ import urllib3
 
 from local_aws.aws_clients import AwsClients
 from local_aws.container_image import ContainerImage
+from local_aws.instance_share import JobEndedError
 from local_aws.job_control import ClaimedJob, JobControl
 from local_aws.job_log import JobLog
 from local_aws.sagemaker_state import LeaseLostError
-from local_aws.transform_job_run import JobEndedError, JobFailedError, TransformJobRun
+from local_aws.transform_job_run import JobFailedError, TransformJobRun
 
 RENEWALS_A_LEASE = 10
 CLAIM_INTERVAL_IN_SECONDS = 0.1

@@ -2,8 +2,7 @@
 One run of a transform job, from its model artifact to its last ``.out`` object.
 
 Knows SageMaker's order of things: unpack the model, start a server an instance, share the objects
-out, keep MaxConcurrentTransforms requests in flight on each, let a failed object fail alone.
-Knows nothing of leases; it is told to end by an event.
+out by key, say why the job failed. Knows nothing of leases; it is told to end by an event.
 """
 
 import contextlib
@@ -12,10 +11,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,68 +22,17 @@ from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.container_image import ContainerImage, ContainerImageError
+from local_aws.execution_parameters import ExecutionParameters
+from local_aws.instance_share import InstanceShare, JobEndedError
 from local_aws.job_control import ClaimedJob
 from local_aws.job_log import JobLog
-from local_aws.mini_batches import BYTES_IN_MB, MiniBatchRule, RecordTooLargeError
-from local_aws.model_server import (
-    STRATEGY_IN_ENVIRONMENT,
-    InvocationError,
-    InvocationRule,
-    ModelServer,
-    ServerGoneError,
-    server_environment,
-)
+from local_aws.model_server import ModelServer, ServerGoneError, server_environment
 from local_aws.output_object import OutputObject
-from local_aws.request_rules import DEFAULT_MAX_PAYLOAD_IN_MB
-from local_aws.s3_objects import InputObject, S3Object, input_objects
-
-# Answers that wait for an earlier one of their object take up to this many turns each.
-MINI_BATCHES_AHEAD_FOR_EACH_REQUEST = 2
-POLL_INTERVAL_IN_SECONDS = 0.1
+from local_aws.s3_objects import InputObject, ManifestError, S3Object, input_objects
 
 
 class JobFailedError(Exception):
     """The job is Failed; the message is its FailureReason."""
-
-
-class JobEndedError(Exception):
-    """The job was told to end before it was done."""
-
-
-@dataclass(frozen=True)
-class ExecutionParameters:
-    """What SageMaker logs first: the job's own values, else the container's, else the defaults."""
-
-    max_concurrent_transforms: int
-    max_payload_in_mb: int
-    batch_strategy: str
-
-    @classmethod
-    def resolve(cls, job: dict[str, Any], server: ModelServer) -> "ExecutionParameters":
-        """Ask the container only for what the job leaves open; 0 concurrent counts as open."""
-        is_open = not job.get("MaxConcurrentTransforms")
-        is_open |= "MaxPayloadInMB" not in job or "BatchStrategy" not in job
-        asked = server.execution_parameters() if is_open else {}
-        strategy = job.get("BatchStrategy") or asked.get("BatchStrategy", "MULTI_RECORD")
-        return cls(
-            job.get("MaxConcurrentTransforms") or int(asked.get("MaxConcurrentTransforms", 1)),
-            job.get("MaxPayloadInMB", int(asked.get("MaxPayloadInMB", DEFAULT_MAX_PAYLOAD_IN_MB))),
-            STRATEGY_IN_ENVIRONMENT.get(strategy, strategy),
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"MaxConcurrentTransforms={self.max_concurrent_transforms}, "
-            f"MaxPayloadInMB={self.max_payload_in_mb}, BatchStrategy={self.batch_strategy}"
-        )
-
-    def mini_batch_rule(self, split_type: str) -> MiniBatchRule:
-        """How the job's objects are cut."""
-        return MiniBatchRule(
-            is_split_by_line=split_type == "Line",
-            is_single_record=self.batch_strategy == "SINGLE_RECORD",
-            max_payload_in_bytes=self.max_payload_in_mb * BYTES_IN_MB or None,
-        )
 
 
 @dataclass(frozen=True)
@@ -123,13 +69,14 @@ class TransformJobRun:
                 model_dir = self._unpack_model(folder)
                 image = self._image()
                 environment = server_environment(image, self._container, self._description)
-                servers = [ModelServer(image, environment, model_dir, log) for log in logs]
-                for server in servers:
-                    stack.callback(server.kill)
+                servers = []
+                for log in logs:
+                    servers.append(ModelServer(image, environment, model_dir, log))
+                    stack.callback(servers[-1].kill)
                 self._transform(servers, data_log)
             except ServerGoneError as error:
                 raise JobFailedError(str(error)) from error
-            except (BotoCoreError, ClientError) as error:
+            except (BotoCoreError, ClientError, ManifestError) as error:
                 message = f"ClientError: {error}"
                 raise JobFailedError(message) from error
 
@@ -179,13 +126,14 @@ class TransformJobRun:
         deadline = time.monotonic() + self.ready_timeout_in_seconds
         for server in servers:
             server.wait_until_ready(deadline, self.end)
-        self._check_end()
+        if self.end.is_set():
+            raise JobEndedError
         parameters = ExecutionParameters.resolve(self._description, servers[0])
         data_log.write(f"[sagemaker logs]: {parameters}")
         with ThreadPoolExecutor(len(servers)) as pool:
             shares = [
-                pool.submit(self._transform_share, server, parameters, self._share(index), data_log)
-                for index, server in enumerate(servers)
+                pool.submit(self._share(server, parameters, data_log).transform, objects)
+                for server, objects in zip(servers, self._objects(), strict=True)
             ]
         lost = [error for share in shares if (error := share.exception())]
         if lost:
@@ -195,108 +143,21 @@ class TransformJobRun:
         if failed:
             raise JobFailedError(_failure_reason(failed))
 
-    def _share(self, index: int) -> Iterator[InputObject]:
-        """The objects of one instance: every n-th key as S3 lists them."""
+    def _objects(self) -> list[Iterator[InputObject]]:
+        """The objects of each instance: every n-th key as S3 lists them."""
         data_source = self._description["TransformInput"]["DataSource"]["S3DataSource"]
-        return islice(input_objects(self.s3, data_source), index, None, self._instance_count)
+        count = self._instance_count
+        return [islice(input_objects(self.s3, data_source), n, None, count) for n in range(count)]
 
-    def _transform_share(
-        self,
-        server: ModelServer,
-        parameters: ExecutionParameters,
-        objects: Iterator[InputObject],
-        data_log: JobLog,
-    ) -> list[OutputObject]:
-        """Transform one instance's objects and return those that failed."""
-        rule = InvocationRule.of_job(self._description)
-        concurrent = parameters.max_concurrent_transforms
-        turns: deque[_Turn] = deque()
-        failed: list[OutputObject] = []
-        pool = ThreadPoolExecutor(concurrent)
-        try:
-            for output, body in self._mini_batches(objects, parameters):
-                answer = pool.submit(server.invoke, body, rule) if body is not None else None
-                turns.append(_Turn(output, answer))
-                if len(turns) >= concurrent * MINI_BATCHES_AHEAD_FOR_EACH_REQUEST:
-                    failed += self._take(turns.popleft(), data_log)
-            while turns:
-                failed += self._take(turns.popleft(), data_log)
-        except BaseException:
-            # One instance that is lost ends the job, and requests in flight end with the server.
-            self.end.set()
-            server.kill()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return failed
-
-    def _mini_batches(
-        self, objects: Iterator[InputObject], parameters: ExecutionParameters
-    ) -> Iterator[tuple[OutputObject, bytes | None]]:
-        """Yield each object's mini-batches, then None for its end."""
-        rule = parameters.mini_batch_rule(self._description["TransformInput"].get("SplitType", ""))
-        is_joined = self._description["TransformOutput"].get("AssembleWith") == "Line"
-        for found in objects:
-            output = OutputObject(found, separator=b"\n" if is_joined else b"")
-            with tempfile.TemporaryFile() as content:
-                self.s3.download_fileobj(found.source.bucket, found.source.key, content)
-                content.seek(0)
-                try:
-                    for body in rule.cut(content):
-                        if output.failure:
-                            break
-                        yield output, body
-                except RecordTooLargeError as error:
-                    output.failure = InvocationError(f"ClientError: {error}", is_client_error=True)
-            yield output, None
-
-    def _take(self, turn: "_Turn", data_log: JobLog) -> list[OutputObject]:
-        """Wait for one turn; at an object's end, store its output or return it as failed."""
-        output = turn.output
-        if turn.answer:
-            try:
-                answer = self._wait_for(turn.answer)
-                if not output.failure:
-                    output.add(answer)
-            except InvocationError as error:
-                output.failure = output.failure or error
-            return []
-        if not output.failure:
-            output.upload(self.s3, S3Object.from_uri(self._output_path))
-        else:
-            data_log.write(f"[sagemaker logs]: {output.source.source}: {output.failure}")
-        output.close()
-        return [output] if output.failure else []
-
-    @property
-    def _output_path(self) -> str:
-        return self._description["TransformOutput"]["S3OutputPath"]
-
-    def _wait_for(self, answer: "Future[bytes]") -> bytes:
-        while True:
-            self._check_end()
-            try:
-                return answer.result(timeout=POLL_INTERVAL_IN_SECONDS)
-            except FutureTimeoutError:
-                continue
-
-    def _check_end(self) -> None:
-        if self.end.is_set():
-            raise JobEndedError
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """One place in the order of a share: a mini-batch's answer to come, or an object's end."""
-
-    output: OutputObject
-    answer: "Future[bytes] | None"
+    def _share(
+        self, server: ModelServer, parameters: ExecutionParameters, data_log: JobLog
+    ) -> InstanceShare:
+        return InstanceShare(server, parameters, self._description, self.s3, data_log, self.end)
 
 
 def _failure_reason(failed: list[OutputObject]) -> str:
     first = failed[0]
-    is_client_error = getattr(first.failure, "is_client_error", False)
-    kind = "ClientError" if is_client_error else "AlgorithmError"
+    kind = "ClientError" if first.failure.is_client_error else "AlgorithmError"
     others = f"; {len(failed) - 1} more failed" if len(failed) > 1 else ""
     said = f"{first.source.source}: {first.failure}{others}"
     return f"{kind}: See job logs for more information. {said}"

@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from local_aws import running
+from local_aws.aws_clients import AwsClients
 from local_aws.job_control import JobControl
 from local_aws.sagemaker_state import LeaseLostError
+from local_aws.transform_agent import AgentSettings, TransformAgent
 from tests.local_aws.jobs import ECHO_CONTAINER, jobs_in, until
 
 
@@ -136,3 +139,27 @@ def test_killed_agent_is_replaced(tmp_path):
         jobs.put("in/1.txt", "say one")
 
         assert jobs.run()["TransformJobStatus"] == "Completed"
+
+
+def test_server_that_never_gets_ready(quiet_jobs, tmp_path):
+    """
+    A server whose /ping never answers 200 fails the job once the agent's patience is over.
+    """
+    local_aws, jobs = quiet_jobs
+    jobs.create_model({"never_ready": ""})
+    jobs.put("in/1.txt", "say one")
+    jobs.start()
+    settings = AgentSettings(ECHO_CONTAINER, tmp_path, ready_timeout_in_seconds=0.5)
+    control = JobControl(local_aws.endpoint_url, settings.lease_in_seconds)
+    agent = TransformAgent(control, AwsClients(local_aws.endpoint_url), settings)
+    stop = threading.Event()
+    thread = threading.Thread(target=agent.run_until, args=[stop])
+    thread.start()
+
+    try:
+        reason = jobs.wait()["FailureReason"]
+    finally:
+        stop.set()
+        thread.join()
+
+    assert reason.startswith("AlgorithmError: the container did not pass the ping health check.")

@@ -272,6 +272,20 @@ def test_manifest_that_names_a_missing_object(jobs):
     assert done["FailureReason"].startswith("ClientError: ")
 
 
+@pytest.mark.parametrize("manifest", ["not json", "{}", "[]", '["a.txt"]'])
+def test_manifest_that_names_no_prefix(jobs, manifest):
+    """
+    A manifest of another form fails the job and is named.
+    """
+    jobs.put("manifest.json", manifest)
+
+    done = jobs.run(TransformInput=source(jobs.bucket, "ManifestFile", "manifest.json"))
+
+    assert done["FailureReason"].startswith(
+        f"ClientError: the manifest {jobs.bucket}/manifest.json is not a JSON list"
+    )
+
+
 def test_prefix_is_a_string_and_not_a_folder(jobs):
     """
     A prefix without a slash takes every key that starts so; folder markers are no input.

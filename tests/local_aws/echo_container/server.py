@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parameters = MODEL_DIR / "execution_parameters.json"
         if self.path == "/ping":
-            self.answer(200, b"")
+            self.answer(503 if (MODEL_DIR / "never_ready").exists() else 200, b"")
         elif self.path == "/execution-parameters" and parameters.exists():
             self.answer(200, parameters.read_bytes())
         else:
