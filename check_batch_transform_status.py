@@ -1,5 +1,6 @@
-"""List transform jobs, look at one, follow it to its results, or stop it."""
+"""List transform jobs, look at one, follow it to its results, stop it; look into the queue."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -10,11 +11,14 @@ from batch_transform.command_line import (
     download_option,
     json_option,
     option,
+    queue_url_option,
     region_option,
     run,
     watch,
 )
-from batch_transform.transform_job import describe_job, list_jobs, stop_job
+from batch_transform.naming import requested_job_prefix
+from batch_transform.request_queue import RequestQueue
+from batch_transform.transform_job import describe_job, list_jobs, running_jobs, stop_job
 
 
 @click.command(help=__doc__)
@@ -23,6 +27,10 @@ from batch_transform.transform_job import describe_job, list_jobs, stop_job
 @option("--job-name", help="The job to look at.")
 @option("--watch", "watching", is_flag=True, help="Follow it, then consolidate its answers.")
 @option("--stop", "stopping", is_flag=True, help="Stop it; what is finished stays in S3.")
+@option("--queue", "queue_asked", is_flag=True, help="Show what waits, runs and was set aside.")
+@option("--redrive", "message_id", help="Send this dead letter again, once it can succeed.")
+@option("--yes", is_flag=True, help="Do not ask before sending it again.")
+@queue_url_option()
 @download_option
 @region_option
 @json_option
@@ -33,14 +41,29 @@ def main(
     job_name: str | None,
     watching: bool,
     stopping: bool,
+    queue_asked: bool,
+    message_id: str | None,
+    yes: bool,
+    queue_url: str | None,
     download_to: Path | None,
     region: str | None,
     as_json: bool,
 ) -> None:
     """Do one of the things the flags name."""
-    if listing == bool(job_name):
-        raise click.UsageError("give either --list-jobs or --job-name NAME")
+    if [listing, bool(job_name), queue_asked, bool(message_id)].count(True) != 1:
+        raise click.UsageError(
+            "give one of --list-jobs, --job-name NAME, --queue and --redrive DEAD-LETTER"
+        )
     clients = AwsClients(region)
+    if queue_asked or message_id:
+        if queue_url is None:
+            raise click.UsageError("give --queue-url or set SQS_QUEUE_URL")
+        queue = RequestQueue.at(clients.sqs, queue_url)
+        if message_id:
+            _redrive(queue, message_id, asks=not yes)
+        else:
+            _show_queue(clients, queue, as_json=as_json)
+        return
     if listing:
         _show_jobs(clients, max_results, as_json=as_json)
         return
@@ -67,6 +90,31 @@ def _show_job(clients: AwsClients, job_name: str, *, as_json: bool) -> None:
         terminal.print_json(terminal.job_as_document(job))
     else:
         terminal.print_job(job)
+
+
+def _show_queue(clients: AwsClients, queue: RequestQueue, *, as_json: bool) -> None:
+    counts = queue.counts()
+    jobs = running_jobs(clients.sagemaker, requested_job_prefix(queue.name))
+    dead_letters = list(queue.dead_letters())
+    if as_json:
+        terminal.print_json(
+            {
+                "requests": asdict(counts),
+                "running_jobs": jobs,
+                "dead_letters": [asdict(letter) for letter in dead_letters],
+            }
+        )
+    else:
+        terminal.print_queue(counts, jobs, dead_letters)
+
+
+def _redrive(queue: RequestQueue, message_id: str, *, asks: bool) -> None:
+    letter = queue.dead_letter(message_id)
+    terminal.say(f"{letter.body}\nwas set aside: {letter.reason or 'received too often'}")
+    if asks:
+        click.confirm("Send it again?", abort=True, err=True)
+    queue.redrive(letter)
+    terminal.say("sent again")
 
 
 if __name__ == "__main__":

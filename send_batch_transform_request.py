@@ -12,6 +12,7 @@ from batch_transform.command_line import (
     instance_count_option,
     json_option,
     option,
+    queue_url_option,
     region_option,
     run,
 )
@@ -26,12 +27,7 @@ from batch_transform.transform_profiles import OPTIMIZED, PROFILES
 
 
 @click.command(help=__doc__)
-@option(
-    "--queue-url",
-    variable="SQS_QUEUE_URL",
-    required=True,
-    help="Queue of the deployment; deploy_lambda.py prints it.",
-)
+@queue_url_option(required=True)
 @option("--input-path", required=True, help="Text files: s3://bucket/prefix, or one object.")
 @option("--output-path", help="s3://bucket/prefix. [default: the deployment's own]")
 @option(

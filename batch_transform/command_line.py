@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,6 +70,12 @@ def option(*names: str, variable: str | None = None, **settings: Any) -> Decorat
 
 
 region_option = option("--region", variable="AWS_REGION", help="AWS region, such as us-east-1.")
+queue_url_option = partial(
+    option,
+    "--queue-url",
+    variable="SQS_QUEUE_URL",
+    help="Queue of the deployment; deploy_lambda.py prints it.",
+)
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
 download_option = option(
     "--download-to",

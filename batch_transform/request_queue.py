@@ -6,8 +6,8 @@ Knows how a message is sent, put back, set aside and redriven; knows nothing of 
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from batch_transform.errors import AwsRefused
@@ -16,7 +16,7 @@ FIRST_DELAY_IN_SECONDS = 2
 LONGEST_DELAY_IN_SECONDS = 1800
 DELAY_GROWTH = 1.25
 DELAY_JITTER = 0.2
-_PEEK_IN_SECONDS = 20
+_HIDDEN_WHILE_READ_IN_SECONDS = 60
 _LONGEST_REASON = 2000
 
 
@@ -28,7 +28,7 @@ class DeadLetter:
     receipt_handle: str
     body: str
     reason: str | None
-    sent_at_in_milliseconds: int
+    sent_at: datetime
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> Self:
@@ -39,16 +39,20 @@ class DeadLetter:
             receipt_handle=message["ReceiptHandle"],
             body=message["Body"],
             reason=attributes.get("reason", {}).get("StringValue"),
-            sent_at_in_milliseconds=int(message["Attributes"]["SentTimestamp"]),
+            sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
         )
 
 
 @dataclass(frozen=True)
 class QueueCounts:
-    """About how many messages there are; SQS says itself that these are approximate."""
+    """
+    About how many messages there are; SQS says itself that these are approximate.
+
+    A request rests while it is handled and after it was put back.
+    """
 
     waiting: int
-    being_handled_or_put_back: int
+    resting: int
     dead_letters: int
 
 
@@ -110,31 +114,30 @@ class RequestQueue:
         requests = self._count(self._queue_url)
         return QueueCounts(*requests, dead_letters=sum(self._count(self._dead_letter_url)))
 
-    def dead_letters(self) -> Iterator[DeadLetter]:
+    def dead_letters(self) -> list[DeadLetter]:
         """
-        Yield the dead letters, each once, and leave them where they are.
+        Return the dead letters, each once, and leave them where they are.
 
-        SQS has no way of reading that does not hide: each stays hidden from others for some
-        seconds.
+        SQS has no reading that does not hide: they are hidden meanwhile and shown again at the end.
         """
-        seen = set()
-        while messages := self._receive_dead_letters():
-            letters = map(DeadLetter.from_message, messages)
-            new = [letter for letter in letters if letter.message_id not in seen]
-            if not new:
-                return
-            seen.update(letter.message_id for letter in new)
-            yield from new
+        letters: dict[str, DeadLetter] = {}
+        try:
+            while found := self._receive_dead_letters():
+                is_new = found.keys() - letters.keys()
+                letters |= found
+                if not is_new:
+                    break
+        finally:
+            for letter in letters.values():
+                self._show_again(letter)
+        return list(letters.values())
 
     def dead_letter(self, message_id: str) -> DeadLetter:
         """Return one dead letter; raise AwsRefused where there is none of that id."""
         for letter in self.dead_letters():
             if letter.message_id == message_id:
                 return letter
-        raise AwsRefused(
-            f"there is no dead letter {message_id!r}, or another reader holds it for the next "
-            f"{_PEEK_IN_SECONDS} seconds: see the ids with --queue"
-        )
+        raise AwsRefused(f"there is no dead letter {message_id!r}: see the ids with --queue")
 
     def redrive(self, letter: DeadLetter) -> None:
         """Move a dead letter back among the requests: sent first, so it cannot get lost."""
@@ -143,16 +146,24 @@ class RequestQueue:
             QueueUrl=self._dead_letter_url, ReceiptHandle=letter.receipt_handle
         )
 
-    def _receive_dead_letters(self) -> list[dict[str, Any]]:
+    def _receive_dead_letters(self) -> dict[str, DeadLetter]:
         answer = self._sqs.receive_message(
             QueueUrl=self._dead_letter_url,
             MaxNumberOfMessages=10,
-            VisibilityTimeout=_PEEK_IN_SECONDS,
+            VisibilityTimeout=_HIDDEN_WHILE_READ_IN_SECONDS,
             WaitTimeSeconds=1,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp"],
         )
-        return answer.get("Messages", [])
+        letters = map(DeadLetter.from_message, answer.get("Messages", []))
+        return {letter.message_id: letter for letter in letters}
+
+    def _show_again(self, letter: DeadLetter) -> None:
+        self._sqs.change_message_visibility(
+            QueueUrl=self._dead_letter_url,
+            ReceiptHandle=letter.receipt_handle,
+            VisibilityTimeout=0,
+        )
 
     def _count(self, queue_url: str) -> tuple[int, int]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

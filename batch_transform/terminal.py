@@ -28,6 +28,7 @@ from rich.table import Table
 
 from batch_transform.job_progress import JobProgress
 from batch_transform.lambda_stack import ResourceChange, StackEvent
+from batch_transform.request_queue import DeadLetter, QueueCounts
 from batch_transform.transform_job import TransformJob
 
 _PIPE_WIDTH = 160
@@ -137,6 +138,24 @@ def show_stack_events(events: Iterator[StackEvent]) -> None:
     for event in events:
         reason = f": {event.reason}" if event.reason else ""
         say(f"{event.time.astimezone():%H:%M:%S}  {event.status:<26}{event.logical_id}{reason}")
+
+
+def print_queue(
+    counts: QueueCounts, jobs: list[dict[str, Any]], dead_letters: list[DeadLetter]
+) -> None:
+    """Print what waits, what runs and what was set aside, with the reasons."""
+    print_answer(f"{counts.waiting} requests wait; {counts.resting} are in work or rest")
+    print_answer(f"{len(jobs)} jobs run, {len(dead_letters)} requests were set aside")
+    if jobs:
+        print_jobs(jobs)
+    if dead_letters:
+        table = _table("Dead letter", "Since", "Reason", "Message")
+        for letter in dead_letters:
+            reason = letter.reason or "received too often"
+            table.add_row(
+                letter.message_id, _time(letter.sent_at), escape(reason), escape(letter.body)
+            )
+        _answer.print(table)
 
 
 def print_summary(summary: dict[str, Any]) -> None:

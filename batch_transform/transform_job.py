@@ -149,6 +149,14 @@ def list_jobs(sagemaker: Any, max_results: int) -> list[dict[str, Any]]:
     return [summary for page in pages for summary in page["TransformJobSummaries"]]
 
 
+def running_jobs(sagemaker: Any, name_prefix: str) -> list[dict[str, Any]]:
+    """Return the unfinished jobs whose names begin so, the newest first."""
+    pages = sagemaker.get_paginator("list_transform_jobs").paginate(
+        NameContains=name_prefix, StatusEquals="InProgress"
+    )
+    return [summary for page in pages for summary in page["TransformJobSummaries"]]
+
+
 def check_completed(job: TransformJob) -> None:
     """Raise JobFailed with SageMaker's reason unless the job completed."""
     if job.status != "Completed":
