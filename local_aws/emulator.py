@@ -57,8 +57,10 @@ async def _serve(
     on_ready: Callable[[], None],
 ) -> None:
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_report)
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     beside = asyncio.create_task(_beside(listener, agent_command, on_ready))
 
     async def stopped() -> None:
@@ -74,6 +76,12 @@ async def _serve(
     config.keep_alive_timeout = KEEP_ALIVE_IN_SECONDS
     config.graceful_timeout = GRACE_IN_SECONDS
     await serve(gateway, config, shutdown_trigger=stopped)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict) -> None:
+    # Connections still open at the end are cancelled, which asyncio before 3.12 reports as a fault.
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
 
 
 async def _beside(

@@ -93,6 +93,7 @@ def test_signals_stop_it_with_all_it_started(tmp_path, signals):
     _, status = os.waitpid(local_aws.pid, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
+    assert "Traceback" not in (tmp_path / background.LOG_NAME).read_text()
     until(lambda: not processes_that_name(str(tmp_path)))
 
 
