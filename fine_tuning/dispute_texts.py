@@ -67,7 +67,7 @@ def dispute_texts(
 
     ``shape_weights`` says how often each shape comes, from a single sentence to a long letter.
     """
-    rng = random.Random(seed)  # noqa: S311: texts, not secrets
+    rng = random.Random(seed)  # noqa: S311 (texts, not secrets)
     for index in range(documents):
         category = grammar.categories[index % len(grammar.categories)]
         shape = rng.choices(_SHAPES, shape_weights)[0]
@@ -89,7 +89,8 @@ def _sentences(
 
     def some(phrases: Sequence[str], count: tuple[int, int]) -> list[str]:
         wanted = rng.randint(*count)
-        return [expand(rng.choice(phrases), words, rng) for _ in range(wanted)]
+        rounds = tuple(phrases) * (wanted // len(phrases) + 1)
+        return [expand(phrase, words, rng) for phrase in rng.sample(rounds, wanted)]
 
     body = [
         *some(category.facts, shape.facts),

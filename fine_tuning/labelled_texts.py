@@ -98,7 +98,7 @@ def stratified_split(
     rows_of: dict[str, list[LabelledText]] = defaultdict(list)
     for example in examples:
         rows_of[example.label].append(example)
-    rng = random.Random(seed)  # noqa: S311: a split, not a secret
+    rng = random.Random(seed)  # noqa: S311 (a split, not a secret)
     training, validation = [], []
     for rows in rows_of.values():
         rng.shuffle(rows)

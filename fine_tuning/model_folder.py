@@ -1,0 +1,82 @@
+"""The folder a trained model lies in: what the container serves and `package_model.py` packs.
+
+Knows which files it holds and checks that it may be written. Does not know how to train.
+"""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from fine_tuning.errors import FineTuningError
+from fine_tuning.evaluation import Evaluation
+
+LABEL_MAPPING_FILE = "label_mapping.csv"
+METRICS_FILE = "metrics.json"
+MODEL_CARD_FILE = "MODEL_CARD.md"
+
+
+def check_may_write(folder: Path, overwrite: bool) -> None:
+    """Raises FineTuningError where ``folder`` holds a model that may not be replaced."""
+    if (folder / "config.json").exists() and not overwrite:
+        raise FineTuningError(
+            f"{folder} already holds a model. Give another --output-dir, or --overwrite."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise FineTuningError(f"{folder} is a file. Give a folder as --output-dir.")
+
+
+def write_model_folder(
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    measured_on: Mapping[str, Evaluation],
+    model_card: str,
+) -> None:
+    """Writes weights (safetensors), tokenizer, labels, measures and card into ``folder``.
+
+    ``measured_on`` maps the name of each data set to what was measured on it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    _write_special_tokens(folder, tokenizer)
+    with (folder / LABEL_MAPPING_FILE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("label_id", "label"))
+        writer.writerows(sorted(model.config.id2label.items()))
+    metrics = {name: asdict(evaluation) for name, evaluation in measured_on.items()}
+    (folder / METRICS_FILE).write_text(
+        json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    (folder / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
+
+
+def load_model_folder(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Model and tokenizer of a local folder; FineTuningError where they cannot be loaded."""
+    if not (folder / "config.json").is_file():
+        raise FineTuningError(
+            f"{folder} holds no config.json, so it is not a model folder. Give --model-dir the "
+            "folder that `python -m fine_tuning train` wrote."
+        )
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise FineTuningError(f"Could not load the model in {folder}: {error}") from error
+    return model.eval(), tokenizer
+
+
+def _write_special_tokens(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    """transformers 5 keeps them in tokenizer_config.json only; older readers want this file."""
+    (folder / "special_tokens_map.json").write_text(
+        json.dumps(tokenizer.special_tokens_map, indent=2) + "\n", encoding="utf-8"
+    )
