@@ -1,0 +1,64 @@
+"""The two houses share no code, only a wire: here their two ends are held together."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from batch_transform.consolidated_output import AnswerCounts
+from batch_transform.input_documents import Document
+from batch_transform.packed_input import SHARD_CONTENT_TYPE, encode_record
+from batch_transform.transform_profiles import (
+    MAX_REQUEST_MEMORY_IN_MB,
+    OPTIMIZED,
+    PROFILES,
+    TransformProfile,
+)
+
+sys.path.append(str(Path(__file__).parents[1] / "custom_container"))
+
+from src import records, settings
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_the_container_reads_and_writes_what_a_profile_asks_for(profile: TransformProfile) -> None:
+    """Content type, accept and batch strategy of either job mean something to the container."""
+    assert profile.content_type in records.READERS
+    assert profile.accept in records.WRITERS
+    assert profile.batch_strategy in settings.BATCH_STRATEGIES
+
+
+def test_both_houses_know_the_same_limit_of_request_memory() -> None:
+    """SageMaker's 100 MB stand in either house, and are the same there."""
+    assert settings.MAX_CONCURRENT_PAYLOAD_IN_MB == MAX_REQUEST_MEMORY_IN_MB
+
+
+def test_shards_are_of_the_type_that_the_job_announces() -> None:
+    """What is packed is what the container is told to expect."""
+    assert SHARD_CONTENT_TYPE == OPTIMIZED.content_type == records.JSON_LINES
+
+
+def test_a_packed_document_reaches_the_container_with_its_identity() -> None:
+    """Source and line are echoed; the text is what was in the file, whatever it holds."""
+    document = Document("kläger/fall 1.txt", 3, 'He said "no"\u2028\x85\x0b\U0001f4b6')
+    (record,) = records.read_records(encode_record(document), SHARD_CONTENT_TYPE)
+    assert isinstance(record, records.Document)
+    assert record.text == document.text
+    assert record.echo == {"source": document.source, "line": document.line}
+
+
+def test_an_answer_of_the_container_is_counted() -> None:
+    """Predictions and error records are told apart as the container writes them."""
+    best = {"class": "Debt", "score": 0.5}
+    lines = records.write_lines(
+        [
+            {"source": "a", "line": 1, "predictions": {"top_predictions": [best]}},
+            {"source": "a", "line": 2, "error": {"code": "EmptyDocument", "message": "…"}},
+        ]
+    )
+    counts = AnswerCounts()
+    for line in lines.split(b"\n"):
+        counts.add(json.loads(line))
+    assert (counts.answered, counts.errors.total()) == (1, 1)
+    assert counts.classes() == {"Debt": {"documents": 1, "mean_confidence": 0.5}}
