@@ -75,6 +75,7 @@ def main() -> None:
     multiple=True,
     help="Instances of a type that may be in use at once, such as ml.g5.xlarge=2.",
 )
+@click.option("--enforce-policies", is_flag=True, help="Let every role do what it may, no more.")
 @click.option("--detach", is_flag=True, help="Return when it is ready and let it run.")
 def start(
     *,
@@ -84,6 +85,7 @@ def start(
     lease_in_seconds: float,
     port: int,
     quotas: tuple[str, ...],
+    enforce_policies: bool,
     detach: bool,
 ) -> None:
     """Run it until Ctrl-C, SIGTERM or `stop`."""
@@ -98,7 +100,7 @@ def start(
     registration = Registration(state_dir)
     listener = _listener(port)
     local_aws = LocalAws("http://{}:{}".format(*listener.getsockname()), os.getpid())
-    _set_environment(listener.getsockname()[1])
+    _set_environment(listener.getsockname()[1], enforce_policies=enforce_policies)
     # Not before the environment is set.
     from local_aws import emulator  # noqa: PLC0415
 
@@ -129,6 +131,14 @@ def status(state_dir: Path) -> None:
         message = f"No local AWS runs from {state_dir}."
         raise LocalAwsError(message)
     _print_address(local_aws)
+
+
+@main.command()
+def demo() -> None:
+    """Run the README's own commands on the sample documents, and show what they found."""
+    from local_aws.demo import run_demo  # noqa: PLC0415 - boto3 takes long to import
+
+    run_demo()
 
 
 @main.command()
@@ -192,11 +202,12 @@ def _listener(port: int) -> socket.socket:
     return listener
 
 
-def _set_environment(port: int) -> None:
+def _set_environment(port: int, *, enforce_policies: bool) -> None:
     """Give ministack its settings; take away whatever leads to a real AWS account."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
+        AUTH=str(enforce_policies).lower(),
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
         AWS_EC2_METADATA_DISABLED="true",
