@@ -2,7 +2,7 @@
 One port for all of it: SageMaker and the job control here, every other service in ministack.
 
 Knows the headers and paths by which requests are told apart, and the JSON protocol of SageMaker.
-It and ministack_process are the only modules that know ministack.
+It, emulator, caller_policy and state_change_events are the only modules that know ministack.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from ministack.core.responses import get_account_id, set_request_account_id
 from ministack.core.router import extract_access_key_id, extract_region
 
 from local_aws.aws_error import AwsError
+from local_aws.caller_policy import check_caller
 from local_aws.job_control import PATH as JOB_CONTROL_PATH
 from local_aws.sagemaker_api import SageMakerApi
 from local_aws.sagemaker_state import Home, LeaseLostError
@@ -60,7 +61,13 @@ class HttpGateway:
         if target.startswith(TARGET_PREFIX):
             operation_name = target.removeprefix(TARGET_PREFIX)
             home = _home(headers)
-            return lambda request: (HTTPStatus.OK, self._api.call(operation_name, home, request))
+            access_key_id = extract_access_key_id(headers)
+
+            def answer(request: dict) -> Answer:
+                check_caller(access_key_id, home, operation_name, request)
+                return HTTPStatus.OK, self._api.call(operation_name, home, request)
+
+            return answer
         return None
 
     def _control(self, action: str, request: dict[str, Any]) -> Answer:
