@@ -95,6 +95,7 @@ def start(
     agent_options += ["--lease-in-seconds", str(lease_in_seconds)]
     if detach:
         own_options = ["--port", str(port), *(f"--quota={quota}" for quota in quotas)]
+        own_options += ["--enforce-policies"] if enforce_policies else []
         _print_address(background.start(state_dir, [*own_options, *agent_options]))
         return
     registration = Registration(state_dir)
