@@ -33,10 +33,13 @@ _Folder = click.Path(file_okay=False, path_type=Path)
 _FINAL_FOLDER = Path("modernbert_dispute_classifier/final")
 
 
-def main() -> None:
-    """Runs the command line: exit code 1 and one sentence for what the user can mend."""
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: 1 and one sentence for what the user can mend.
+
+    ``arguments`` None takes those of the process.
+    """
     try:
-        commands()
+        commands(arguments)
     except FineTuningError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

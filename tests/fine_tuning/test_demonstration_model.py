@@ -1,0 +1,60 @@
+"""The model that is committed: whole, small, honest about itself, and good enough to show."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from fine_tuning.demonstration_model import HANDWRITTEN_FILE
+from fine_tuning.evaluation import evaluate_classifier
+from fine_tuning.labelled_texts import read_labelled_texts
+from fine_tuning.model_folder import load_model_folder
+
+FOLDER = Path(__file__).parents[2] / "modernbert_dispute_classifier" / "final"
+
+
+@pytest.fixture(scope="module")
+def model_and_tokenizer():
+    return load_model_folder(FOLDER)
+
+
+def test_the_folder_is_small():
+    """A clone stays quick: 12 MB at most."""
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 12_000_000
+
+
+def test_label_mapping_agrees_with_the_config(model_and_tokenizer):
+    """The CSV and config.json name the same classes in the same order."""
+    model, _ = model_and_tokenizer
+    with (FOLDER / "label_mapping.csv").open(encoding="utf-8", newline="") as file:
+        mapping = {int(row["label_id"]): row["label"] for row in csv.DictReader(file)}
+    assert mapping == model.config.id2label
+
+
+def test_the_tokenizer_frames_a_document_and_knows_its_limit(model_and_tokenizer):
+    """A document stands between [CLS] and [SEP], and 8,192 tokens is the longest."""
+    _, tokenizer = model_and_tokenizer
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer("A 𠮷 dispute")["input_ids"])
+    assert (tokens[0], tokens[-1]) == ("[CLS]", "[SEP]")
+    assert "[UNK]" not in tokens
+    assert tokenizer.model_max_length == 8192
+    assert tokenizer.is_fast
+
+
+def test_accuracy_on_the_handwritten_descriptions(model_and_tokenizer):
+    """At least 80%, and the figures are those that metrics.json and the card state."""
+    evaluation = evaluate_classifier(*model_and_tokenizer, read_labelled_texts(HANDWRITTEN_FILE))
+    stated = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert evaluation.accuracy >= 0.8
+    assert evaluation.accuracy == pytest.approx(
+        stated["handwritten descriptions"]["accuracy"], abs=0.01
+    )
+    assert f"accuracy {stated['handwritten descriptions']['accuracy']:.1%}" in card
+
+
+def test_scores_are_not_all_near_one(model_and_tokenizer):
+    """The mean score of the predicted class stays below 0.97, so that doubt can be seen."""
+    evaluation = evaluate_classifier(*model_and_tokenizer, read_labelled_texts(HANDWRITTEN_FILE))
+    assert evaluation.accuracy - 0.25 < evaluation.mean_top_score < 0.97
