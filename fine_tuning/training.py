@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from transformers import (
     DataCollatorWithPadding,
+    EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Trainer,
@@ -140,7 +141,6 @@ def _training_arguments(folder: str, settings: TrainingSettings) -> TrainingArgu
     )
 
 
-def _accuracy(prediction: object) -> dict[str, float]:
-    scores = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else None
-    scores = prediction.predictions if scores is None else scores
-    return {"accuracy": float((scores.argmax(axis=-1) == prediction.label_ids).mean())}
+def _accuracy(prediction: EvalPrediction) -> dict[str, float]:
+    predicted = prediction.predictions.argmax(axis=-1)
+    return {"accuracy": float((predicted == prediction.label_ids).mean())}
