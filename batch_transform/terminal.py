@@ -144,8 +144,8 @@ def print_queue(
     counts: QueueCounts, jobs: list[dict[str, Any]], dead_letters: list[DeadLetter]
 ) -> None:
     """Print what waits, what runs and what was set aside, with the reasons."""
-    print_answer(f"{counts.waiting} requests wait; {counts.resting} are in work or rest")
-    print_answer(f"{len(jobs)} jobs run, {len(dead_letters)} requests were set aside")
+    print_answer(f"requests waiting: {counts.waiting}, in work or resting: {counts.resting}")
+    print_answer(f"jobs running: {len(jobs)}, requests set aside: {len(dead_letters)}")
     if jobs:
         print_jobs(jobs)
     if dead_letters:

@@ -143,6 +143,14 @@ def demo() -> None:
 
 
 @main.command()
+def demo_automatic() -> None:
+    """Deploy the stack, send three requests, show their results, and take it down."""
+    from local_aws.demo_automatic import run_automatic_demo  # noqa: PLC0415 - as above
+
+    run_automatic_demo()
+
+
+@main.command()
 @state_dir_option
 @container_dir_option
 @concurrent_jobs_option

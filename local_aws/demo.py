@@ -44,7 +44,7 @@ console = Console(highlight=False)
 
 def run_demo() -> None:
     """Start a local AWS, classify the sample documents on it and stop it, whatever happens."""
-    signal.signal(signal.SIGTERM, _exit_cleanly)
+    signal.signal(signal.SIGTERM, exit_cleanly)
     console.print("Starting an AWS on this machine …")
     with running(ROOT / "custom_container") as local_aws:
         upload_samples(local_aws)
@@ -90,11 +90,12 @@ def _run(command: str, local_aws: LocalAws) -> None:
 
 
 def _example(best: dict[str, Any] | None, answer: dict[str, Any]) -> str:
-    lines = (SAMPLES / answer["source"]).read_text(encoding="utf-8", newline="").split("\n")
+    lines = (SAMPLES / answer["source"]).read_bytes().decode().split("\n")
     text = textwrap.shorten(lines[answer["line"] - 1], EXAMPLE_WIDTH, placeholder=" …")
     score = f"{best['score']:.2f}" if best else answer["error"]["code"]
     return f"{score}  {text}".replace("[", r"\[")
 
 
-def _exit_cleanly(_signal: int, _frame: FrameType | None) -> NoReturn:
+def exit_cleanly(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Take SIGTERM as a reason to close what is open and go."""
     sys.exit(1)
