@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import boto3
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from local_aws.background import REGION, LocalAws, running
@@ -37,7 +38,7 @@ COMMANDS = (
     "python check_batch_transform_status.py --list-jobs",
 )
 EXAMPLES_PER_CLASS = 3
-EXAMPLE_WIDTH = 74
+EXAMPLE_CHARACTERS = 200
 
 console = Console(highlight=False)
 
@@ -72,11 +73,14 @@ def show_predictions(predictions: Path) -> None:
     for answer in json.loads(predictions.read_text(encoding="utf-8")):
         best = answer.get("predictions", {"top_predictions": [None]})["top_predictions"][0]
         answers_of[best["class"] if best else "not classified"].append((best, answer))
-    table = Table("Class", "Documents", "For example", title="What was found", show_lines=True)
+    table = Table(title="What was found", title_justify="left")
+    table.add_column("Class", min_width=max(map(len, answers_of)))
+    table.add_column("Documents", justify="right", min_width=len("Documents"))
+    table.add_column("For example", no_wrap=True, overflow="ellipsis")
     for label, answers in sorted(answers_of.items(), key=lambda item: -len(item[1])):
         examples = sorted(answers, key=lambda pair: -(pair[0] or {"score": 0})["score"])
         shown = "\n".join(_example(*pair) for pair in examples[:EXAMPLES_PER_CLASS])
-        table.add_row(label, str(len(answers)), shown)
+        table.add_row(label, str(len(answers)), shown, end_section=True)
     console.print(table)
 
 
@@ -91,9 +95,9 @@ def _run(command: str, local_aws: LocalAws) -> None:
 
 def _example(best: dict[str, Any] | None, answer: dict[str, Any]) -> str:
     lines = (SAMPLES / answer["source"]).read_bytes().decode().split("\n")
-    text = textwrap.shorten(lines[answer["line"] - 1], EXAMPLE_WIDTH, placeholder=" …")
+    text = textwrap.shorten(lines[answer["line"] - 1], EXAMPLE_CHARACTERS, placeholder=" …")
     score = f"{best['score']:.2f}" if best else answer["error"]["code"]
-    return f"{score}  {text}".replace("[", r"\[")
+    return escape(f"{score}  {text}")
 
 
 def exit_cleanly(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -1,12 +1,13 @@
 """The scripts as an operator runs them: processes of their own, in a folder of their own."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Operator:
         for name, body in files.items():
             self.aws("s3").put_object(Bucket=self.bucket, Key=f"input/{name}.txt", Body=body)
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def object_keys(self, prefix: str = "") -> list[str]:
         """List the bucket."""
         pages = self.aws("s3").get_paginator("list_objects_v2")
         found = pages.paginate(Bucket=self.bucket, Prefix=prefix)
@@ -74,7 +75,7 @@ class Operator:
 
 
 @pytest.fixture
-def operator(local_aws: Any, aws: Callable[[str], Any], tmp_path: Path) -> Operator:
+def operator(local_aws: Any, aws: Callable[[str], Any], tmp_path: Path) -> Iterator[Operator]:
     """An operator whose environment names everything a job needs but the model artifact."""
     bucket = f"legal-{uuid.uuid4().hex[:12]}"
     aws("s3").create_bucket(Bucket=bucket)
@@ -87,7 +88,16 @@ def operator(local_aws: Any, aws: Callable[[str], Any], tmp_path: Path) -> Opera
         "SAGEMAKER_ROLE_ARN": ROLE,
         **local_aws.environment(),
     }
-    return Operator(tmp_path, bucket, aws, environment)
+    yield Operator(tmp_path, bucket, aws, environment)
+    stop_all_jobs(aws("sagemaker"))
+
+
+def stop_all_jobs(sagemaker: Any) -> None:
+    """Stop what a test left running, so that the next one need not wait for it."""
+    running = sagemaker.list_transform_jobs(StatusEquals="InProgress", MaxResults=100)
+    for job in running["TransformJobSummaries"]:
+        with contextlib.suppress(sagemaker.exceptions.ClientError):  # it may end just now
+            sagemaker.stop_transform_job(TransformJobName=job["TransformJobName"])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,175 @@
+"""The main road: real scripts, real requests, the real server, from text files to answers."""
+
+import json
+from typing import Any
+
+import pytest
+
+ODD_FILES = {
+    "one": b"My landlord keeps my deposit.",
+    "windows": b"The roof leaks since March.\r\n\r\nMy wages were never paid.\r\n",
+    "unicode": "Sie schulden mir \U0001f4b6 500.\u2028Seit Mai.\x85Nichts.\x0bEnde\n".encode(),
+}
+LINES_WITH_TEXT = {("one.txt", 1), ("windows.txt", 1), ("windows.txt", 3), ("unicode.txt", 1)}
+
+
+def answered(predictions: list[dict[str, Any]]) -> set[tuple[str, int]]:
+    """Return the identities that have a prediction."""
+    return {(p["source"], p["line"]) for p in predictions if "predictions" in p}
+
+
+def test_the_optimized_job_answers_every_line_with_text_once(ready_operator: Any) -> None:
+    """One consolidated file, copied home, and nothing but the job's own folder written."""
+    ready_operator.upload(**ODD_FILES)
+    done = ready_operator.run("setup_optimized_batch_transform.py", "--download-to", "results")
+    assert done.returncode == 0, done.stderr
+    predictions = json.loads((ready_operator.cwd / "results" / "predictions.json").read_text())
+    summary = json.loads((ready_operator.cwd / "results" / "summary.json").read_text())
+    assert len(predictions) == len(LINES_WITH_TEXT)
+    assert answered(predictions) == LINES_WITH_TEXT
+    assert (summary["documents"], summary["blank_lines_skipped"]) == (4, 1)
+    job_name = summary["job_name"]
+    written = {
+        key for key in ready_operator.object_keys() if not key.startswith(("input/", "models/"))
+    }
+    assert {key.removeprefix(f"output/{job_name}/") for key in written} == {
+        "job.json",
+        "input/shard-00000.jsonl",
+        "output/shard-00000.jsonl.out",
+        "predictions.json",
+        "summary.json",
+    }
+
+
+def test_the_standard_job_answers_each_file_with_a_file(ready_operator: Any) -> None:
+    """One `.out` for each file, one line for each line, in order."""
+    ready_operator.upload(**ODD_FILES)
+    name = f"standard-{ready_operator.bucket}"
+    done = ready_operator.run("setup_batch_transform.py", "--job-name", name, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "Completed"
+    outputs = {
+        key.removeprefix(f"output/{name}/"): ready_operator.read(key).decode()
+        for key in ready_operator.object_keys(f"output/{name}/")
+    }
+    assert outputs.keys() == {"one.txt.out", "windows.txt.out", "unicode.txt.out"}
+    assert all(
+        "predictions" in json.loads(line) for line in outputs["unicode.txt.out"].splitlines()
+    )
+    assert [text.count("\n") for text in outputs.values()] == [1, 1, 3]
+
+
+def test_a_job_is_watched_and_consolidated_from_anywhere(
+    ready_operator: Any, tmp_path: Any
+) -> None:
+    """`--no-wait` prints the name; whoever has it can follow the job and gets the same results."""
+    ready_operator.upload(**ODD_FILES)
+    started = ready_operator.run("setup_optimized_batch_transform.py", "--no-wait")
+    assert started.returncode == 0, started.stderr
+    job_name = started.stdout.strip()
+    ready_operator.cwd = tmp_path / "elsewhere"
+    ready_operator.cwd.mkdir()
+    for _ in range(2):  # the second time the job is over already
+        watched = ready_operator.run(
+            "check_batch_transform_status.py", "--job-name", job_name, "--watch", "--json"
+        )
+        assert watched.returncode == 0, watched.stderr
+        assert json.loads(watched.stdout)["documents"] == len(LINES_WITH_TEXT)
+
+
+def test_a_dry_run_shows_what_a_real_run_sends(ready_operator: Any) -> None:
+    """The printed request is the one SageMaker then describes; the dry run itself left nothing."""
+    ready_operator.upload(**ODD_FILES)
+    arguments = ["setup_batch_transform.py", "--job-name", f"dry-{ready_operator.bucket}"]
+    before = ready_operator.object_keys()
+    shown = json.loads(ready_operator.run(*arguments, "--dry-run").stdout)
+    assert ready_operator.object_keys() == before
+    assert ready_operator.run(*arguments, "--no-wait").returncode == 0
+    request = shown["CreateTransformJob"]
+    sagemaker = ready_operator.aws("sagemaker")
+    described = sagemaker.describe_transform_job(TransformJobName=request["TransformJobName"])
+    assert request.items() <= described.items()
+    model = sagemaker.describe_model(ModelName=shown["CreateModel"]["ModelName"])
+    assert shown["CreateModel"].items() <= model.items()
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_what_to_do(ready_operator: Any) -> None:
+    """The commands to watch and to stop it are shown, and the second one works."""
+    ready_operator.upload(**ODD_FILES)
+    name = f"interrupted-{ready_operator.bucket}"
+    process = ready_operator.start("setup_optimized_batch_transform.py", "--job-name", name)
+    for line in process.stderr:
+        if "InProgress" in line:
+            break
+    interrupted = ready_operator.interrupt(process)
+    assert interrupted.returncode == 1
+    assert f"--job-name {name} --watch" in interrupted.stderr
+    assert f"--job-name {name} --stop" in interrupted.stderr
+    assert "Traceback" not in interrupted.stderr
+    stopped = ready_operator.run(
+        "check_batch_transform_status.py", "--job-name", name, "--stop", "--watch"
+    )
+    assert stopped.returncode == 1
+    assert f"the job {name} is Stopped" in stopped.stderr
+
+
+def test_ctrl_c_while_packing_leaves_nothing(ready_operator: Any) -> None:
+    """The shards written until then are taken back, and no job is started."""
+    ready_operator.upload(**{f"file{i:03d}": b"some words\n" * 20_000 for i in range(60)})
+    name = f"packing-{ready_operator.bucket}"
+    process = ready_operator.start("setup_optimized_batch_transform.py", "--job-name", name)
+    while process.poll() is None and not ready_operator.object_keys(f"output/{name}/input/"):
+        pass
+    interrupted = ready_operator.interrupt(process)
+    assert interrupted.returncode == 1
+    assert "interrupted" in interrupted.stderr
+    assert ready_operator.object_keys("output/") == []
+    found = ready_operator.aws("sagemaker").list_transform_jobs(NameContains=name)
+    assert found["TransformJobSummaries"] == []
+
+
+def test_the_same_model_is_uploaded_and_created_once(ready_operator: Any) -> None:
+    """A second job reuses both; both are named by content."""
+    ready_operator.upload(**ODD_FILES)
+    for _ in range(2):
+        done = ready_operator.run("setup_batch_transform.py", "--no-wait")
+        assert done.returncode == 0, done.stderr
+    assert len(ready_operator.object_keys("models/")) == 1
+    sagemaker = ready_operator.aws("sagemaker")
+    jobs = sagemaker.list_transform_jobs(MaxResults=2)["TransformJobSummaries"]
+    names = {
+        sagemaker.describe_transform_job(TransformJobName=job["TransformJobName"])["ModelName"]
+        for job in jobs
+    }
+    assert len(names) == 1
+
+
+def test_settings_come_from_flag_then_environment_then_file(ready_operator: Any) -> None:
+    """Each beats the next; the dry run shows which one won."""
+    ready_operator.upload(**ODD_FILES)
+    (ready_operator.cwd / ".env").write_text("SAGEMAKER_INSTANCE_TYPE=ml.c5.xlarge\n")
+
+    def instance_type(*arguments: str, **variables: str) -> str:
+        done = ready_operator.run("setup_batch_transform.py", "--dry-run", *arguments, **variables)
+        request = json.loads(done.stdout)["CreateTransformJob"]
+        return request["TransformResources"]["InstanceType"]
+
+    variable = {"SAGEMAKER_INSTANCE_TYPE": "ml.m6i.xlarge"}
+    assert instance_type() == "ml.c5.xlarge"
+    assert instance_type(**variable) == "ml.m6i.xlarge"
+    assert instance_type("--instance-type", "ml.c7i.xlarge", **variable) == "ml.c7i.xlarge"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_jobs_are_listed_the_newest_first(ready_operator: Any, as_json: bool) -> None:
+    """A table for people, a document for programs; no more than asked for, names in full."""
+    ready_operator.upload(**ODD_FILES)
+    names = [f"listed-{number}-{ready_operator.bucket}" for number in range(2)]
+    for name in names:
+        ready_operator.run("setup_batch_transform.py", "--no-wait", "--job-name", name)
+    listing = ["check_batch_transform_status.py", "--list-jobs", "--max-results", "1"]
+    done = ready_operator.run(*listing, *(["--json"] if as_json else []))
+    assert names[1] in done.stdout
+    assert names[0] not in done.stdout
+    if as_json:
+        assert [job["TransformJobName"] for job in json.loads(done.stdout)] == [names[1]]
