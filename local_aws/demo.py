@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 
 import boto3
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from local_aws.background import REGION, LocalAws, running
 
@@ -74,12 +74,13 @@ def show_predictions(predictions: Path) -> None:
         best = answer.get("predictions", {"top_predictions": [None]})["top_predictions"][0]
         answers_of[best["class"] if best else "not classified"].append((best, answer))
     table = Table(title="What was found", title_justify="left")
-    table.add_column("Class", min_width=max(map(len, answers_of)))
-    table.add_column("Documents", justify="right", min_width=len("Documents"))
-    table.add_column("For example", no_wrap=True, overflow="ellipsis")
+    table.add_column("Class", no_wrap=True)
+    table.add_column("Documents", justify="right", no_wrap=True)
+    table.add_column("For example")
     for label, answers in sorted(answers_of.items(), key=lambda item: -len(item[1])):
         examples = sorted(answers, key=lambda pair: -(pair[0] or {"score": 0})["score"])
-        shown = "\n".join(_example(*pair) for pair in examples[:EXAMPLES_PER_CLASS])
+        shown = Text("\n".join(_example(*pair) for pair in examples[:EXAMPLES_PER_CLASS]))
+        shown.no_wrap, shown.overflow = True, "ellipsis"
         table.add_row(label, str(len(answers)), shown, end_section=True)
     console.print(table)
 
@@ -97,7 +98,7 @@ def _example(best: dict[str, Any] | None, answer: dict[str, Any]) -> str:
     lines = (SAMPLES / answer["source"]).read_bytes().decode().split("\n")
     text = textwrap.shorten(lines[answer["line"] - 1], EXAMPLE_CHARACTERS, placeholder=" …")
     score = f"{best['score']:.2f}" if best else answer["error"]["code"]
-    return escape(f"{score}  {text}")
+    return f"{score}  {text}"
 
 
 def exit_cleanly(_signal: int, _frame: FrameType | None) -> NoReturn:
