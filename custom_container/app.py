@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import TextIO
 
 from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
 from src.background_model import BackgroundModel
 from src.errors import ModelLoading, NotAcceptable, UnreadableRequest, UnsupportedContentType
 from src.inference import Answers, input_fn, model_fn, output_fn, predict_fn
 from src.records import TEXT, WRITERS
 from src.settings import Settings
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 STATUS_CODES: dict[type[Exception], int] = {
     UnreadableRequest: 400,

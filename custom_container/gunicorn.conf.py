@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
+
 from src.errors import ModelError
 from src.settings import Settings
 

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 import torch
+
 from src.forward_pass import ForwardPass
 from src.micro_batches import map_in_micro_batches
 from src.token_windows import TokenWindows

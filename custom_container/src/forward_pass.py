@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
+from torch import Tensor
+from transformers import ModernBertForSequenceClassification, PreTrainedModel
+
 from src.errors import ModelError
 from src.micro_batches import MicroBatch, packed_micro_batches, padded_micro_batches
 from src.packed_attention import PACKED_ATTENTION, PackedRow
-from torch import Tensor
-from transformers import ModernBertForSequenceClassification, PreTrainedModel
 
 logger = logging.getLogger(__name__)
 # Lengths, in tokens, of the documents on which both ways must agree: shorter and longer than

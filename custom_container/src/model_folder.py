@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from src.errors import ModelError
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -23,6 +22,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.utils import logging as transformers_logging
+
+from src.errors import ModelError
 
 Part = TypeVar("Part")
 WEIGHTS = "model.safetensors"

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+
 from app import create_app
 from src.background_model import BackgroundModel
 from src.classifier import Classification

@@ -4,9 +4,9 @@ import random
 
 import pytest
 import torch
+
 from src import inference
 from src.classifier import Classifier
-
 from tests.custom_container.tiny_model import LABELS, WORDS
 
 

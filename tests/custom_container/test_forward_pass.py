@@ -5,14 +5,14 @@ import shutil
 
 import pytest
 import torch
-from src.forward_pass import PackedForwardPass, PaddedForwardPass, forward_pass_for
-from src.packed_attention import BLOCK_TOKENS, PackedRow
 from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
 )
 
+from src.forward_pass import PackedForwardPass, PaddedForwardPass, forward_pass_for
+from src.packed_attention import BLOCK_TOKENS, PackedRow
 from tests.custom_container.tiny_model import save_model
 
 VARIANTS = {

@@ -5,6 +5,7 @@ from itertools import chain
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from src.micro_batches import map_in_micro_batches, packed_micro_batches, padded_micro_batches
 
 lengths_lists = st.lists(st.integers(1, 300), max_size=200)

@@ -8,9 +8,9 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+
 from src.errors import ModelError
 from src.model_folder import load_model_folder
-
 from tests.custom_container.tiny_model import LABELS
 
 

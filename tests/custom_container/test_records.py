@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from src.errors import UnreadableRequest, UnsupportedContentType
 from src.records import Document, RejectedRecord, read_records, write_lines
 

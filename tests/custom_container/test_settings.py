@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from src.errors import SettingsError
 from src.settings import Settings
 

@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from src.token_windows import TokenWindows, window_starts
 from transformers import AutoTokenizer
+
+from src.token_windows import TokenWindows, window_starts
 
 
 @pytest.fixture(scope="module")
