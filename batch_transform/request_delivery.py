@@ -4,7 +4,6 @@ What becomes of each delivered message: started, put back, or set aside with its
 Knows which failures wait, which are tried again and which are final; starts nothing itself.
 """
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -55,6 +54,8 @@ class RequestDelivery:
         The time in seconds since 1970.
     log
         Takes one line for each message, as names and values that hold no document.
+    uniform
+        Draws a number between two others, to part messages that are put back together.
     """
 
     queue: RequestQueue
@@ -62,7 +63,7 @@ class RequestDelivery:
     start: Callable[[RequestedJob], bool]
     now: Callable[[], float]
     log: Callable[[dict[str, Any]], None]
-    random: random.Random
+    uniform: Callable[[float, float], float]
 
     def handle(self, event: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
         """Handle every message of an event; return SQS's account of those that stay queued."""
@@ -105,7 +106,7 @@ class RequestDelivery:
         return job.job_name, self.start(job)
 
     def _put_back(self, delivery: Delivery, error: Exception) -> bool:
-        delay = delay_in_seconds(delivery.receive_count, self.random)
+        delay = delay_in_seconds(delivery.receive_count, self.uniform)
         self.queue.put_back(delivery.receipt_handle, delay)
         self._log(delivery, "put back", reason=reason_of(error), delay_in_seconds=delay)
         return False

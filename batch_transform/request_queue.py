@@ -5,7 +5,7 @@ Knows how a message is sent, put back, set aside and redriven; knows nothing of 
 """
 
 import json
-import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -177,7 +177,7 @@ def queue_name_of(queue_url: str) -> str:
     return queue_url.replace(":", "/").rsplit("/", 1)[-1]
 
 
-def delay_in_seconds(receive_count: int, uniform: random.Random) -> int:
+def delay_in_seconds(receive_count: int, uniform: Callable[[float, float], float]) -> int:
     """
     Return how long a message rests after it was received *receive_count* times.
 
@@ -185,7 +185,7 @@ def delay_in_seconds(receive_count: int, uniform: random.Random) -> int:
     itself would set the message aside; jittered, so that those put back together part.
     """
     grown = FIRST_DELAY_IN_SECONDS * DELAY_GROWTH ** min(receive_count - 1, 100)
-    jitter = uniform.uniform(1 - DELAY_JITTER, 1 + DELAY_JITTER)
+    jitter = uniform(1 - DELAY_JITTER, 1 + DELAY_JITTER)
     return round(min(grown, LONGEST_DELAY_IN_SECONDS) * jitter)
 
 

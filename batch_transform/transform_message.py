@@ -17,7 +17,7 @@ from batch_transform.naming import JobFolder, S3Uri, requested_job_name
 from batch_transform.transform_profiles import OPTIMIZED, PROFILES, TransformProfile
 
 MAX_INSTANCE_COUNT = 100
-_REQUEST_ID = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,39}")
+_REQUEST_ID = re.compile(r"(?!.{41})[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
 @dataclass(frozen=True)

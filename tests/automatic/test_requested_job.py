@@ -1,0 +1,260 @@
+"""A request becomes one job, whatever is killed, repeated or missing on the way."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from batch_transform.errors import InvalidInput, NotYet, RefusedRequest
+from batch_transform.naming import S3Uri
+from batch_transform.requested_job import JobStarter
+from batch_transform.sagemaker_model import ensure_model
+from batch_transform.transform_job import describe_job
+from batch_transform.transform_message import AcceptedRequests, RequestedJob, TransformMessage
+from batch_transform.transform_request import create_model_request
+from tests.automatic.conftest import BUCKET, MODEL_KEY, Site, until
+
+S3_URI = f"s3://{BUCKET}/{MODEL_KEY}"
+
+
+@pytest.fixture(scope="session")
+def model_name(bare_site: Site) -> str:
+    """A SageMaker Model."""
+    request = create_model_request(
+        image_uri=bare_site.environment["CONTAINER_IMAGE"],
+        model_data_url=S3Uri.parse(S3_URI),
+        execution_role_arn=bare_site.environment["SAGEMAKER_ROLE_ARN"],
+    )
+    ensure_model(bare_site.client("sagemaker"), request)
+    return request["ModelName"]
+
+
+@pytest.fixture
+def starter(clients: SimpleNamespace, model_name: str) -> JobStarter:
+    """What the request function uses, with five minutes' time."""
+    return JobStarter(clients, model_name, time_limit_in_seconds=300)
+
+
+@pytest.fixture
+def request_job(
+    bare_site: Site, accepted: AcceptedRequests, request: pytest.FixtureRequest
+) -> Callable[..., RequestedJob]:
+    """Return the job that a request over given input asks for; ids are of this test alone."""
+
+    def request_job(input_path: str, request_id: str = "one", **fields: Any) -> RequestedJob:
+        unique = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]
+        fields = {"instance_type": "ml.m5.xlarge"} | fields
+        return accepted.job(TransformMessage(input_path, **fields), f"{unique}-{request_id}")
+
+    return request_job
+
+
+class Interrupted:
+    """A client that dies right after, or right before, one of its calls."""
+
+    def __init__(self, client: Any, operation: str, *, after: bool) -> None:
+        self._client = client
+        self._operation = operation
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        return self._dying(call) if name == self._operation else call
+
+    def _dying(self, call: Callable) -> Callable:
+        def die(**arguments: Any) -> None:
+            if self._after:
+                call(**arguments)
+            raise Killed
+
+        return die
+
+
+class Killed(BaseException):
+    """What the platform does to a function: no code of ours runs any more."""
+
+
+def test_a_request_is_packed_started_and_recorded(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """The job reads shards in its own folder, and its folder tells what was asked."""
+    job = request_job(bare_site.put_input(a=b"contract one\ncontract two\n"))
+
+    assert starter.start(job)
+
+    started = describe_job(starter.clients.sagemaker, job.job_name)
+    assert started.input_uri == job.folder.shards
+    asked = json.loads(bare_site.read(job.folder.request.key))
+    assert (asked["job_name"], asked["input"]) == (job.job_name, str(job.input_uri))
+    assert json.loads(bare_site.read(job.folder.record.key))["packed"]["documents"] == 2
+
+
+def test_five_deliveries_start_one_job(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """SQS may deliver a message as often as it likes."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+
+    assert [starter.start(job) for _ in range(5)] == [True, False, False, False, False]
+    assert len(bare_site.jobs(job.job_name)) == 1
+
+
+def test_a_function_killed_after_creating_the_job_starts_no_second_one(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """The message comes again, because nobody deleted it, and finds its job running."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    clients = starter.clients
+    dying = SimpleNamespace(
+        s3=clients.s3, sagemaker=Interrupted(clients.sagemaker, "create_transform_job", after=True)
+    )
+    with pytest.raises(Killed):
+        JobStarter(dying, starter.model_name, 300).start(job)
+
+    assert not starter.start(job)
+    assert len(bare_site.jobs(job.job_name)) == 1
+
+
+def test_a_function_killed_before_creating_the_job_has_packed_for_the_next(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """The packed input is used as it is, even when the user's own files are gone by then."""
+    path = bare_site.put_input(a=b"contract one\n")
+    job = request_job(path)
+    clients = starter.clients
+    dying = SimpleNamespace(
+        s3=clients.s3,
+        sagemaker=Interrupted(clients.sagemaker, "create_transform_job", after=False),
+    )
+    with pytest.raises(Killed):
+        JobStarter(dying, starter.model_name, 300).start(job)
+    clients.s3.delete_object(Bucket=BUCKET, Key=f"{job.input_uri.key}a.txt")
+
+    assert starter.start(job)
+    assert describe_job(clients.sagemaker, job.job_name).input_uri == job.folder.shards
+
+
+class KilledWhilePacking:
+    """S3 for a function that dies at the record which would have closed the packing."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def put_object(self, **arguments: Any) -> Any:
+        if arguments["Key"].endswith("/job.json"):
+            raise Killed
+        return self._s3.put_object(**arguments)
+
+    def delete_object(self, **_arguments: Any) -> None:
+        """A killed function deletes nothing."""
+
+
+def test_while_one_call_packs_another_waits(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """Two deliveries at once never pack into the same folder."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    clients = SimpleNamespace(
+        s3=KilledWhilePacking(starter.clients.s3), sagemaker=starter.clients.sagemaker
+    )
+    with pytest.raises(Killed):
+        JobStarter(clients, starter.model_name, 300).start(job)
+
+    with pytest.raises(NotYet, match="being packed"):
+        starter.start(job)
+    assert bare_site.jobs(job.job_name) == []
+
+
+def test_an_input_whose_packing_was_killed_runs_as_it_is(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """After the time that a function has, nobody packs any more: no second try, no loss."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    clients = SimpleNamespace(
+        s3=KilledWhilePacking(starter.clients.s3), sagemaker=starter.clients.sagemaker
+    )
+    with pytest.raises(Killed):
+        JobStarter(clients, starter.model_name, 300).start(job)
+
+    # Long enough to pack a line, so only the age of request.json can tell that nobody does.
+    late = JobStarter(starter.clients, starter.model_name, time_limit_in_seconds=1)
+
+    def starts() -> bool:
+        try:
+            return late.start(job)
+        except NotYet:
+            return False
+
+    until(starts, "the packing is given up for dead")
+    assert describe_job(starter.clients.sagemaker, job.job_name).input_uri == job.input_uri
+    assert not bare_site.exists(job.folder.shards.key)
+
+
+def test_an_input_too_large_to_pack_runs_as_it_is(
+    bare_site: Site, clients: SimpleNamespace, model_name: str, request_job: Callable
+) -> None:
+    """With no time to pack, the job reads the user's own files as text."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+
+    assert JobStarter(clients, model_name, time_limit_in_seconds=0.01).start(job)
+
+    description = clients.sagemaker.describe_transform_job(TransformJobName=job.job_name)
+    assert description["TransformInput"]["ContentType"] == "text/plain"
+    assert description["BatchStrategy"] == "MultiRecord"
+    assert description["TransformOutput"]["S3OutputPath"] == str(job.folder.root)
+
+
+def test_input_that_is_no_text_leaves_nothing_behind(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """The line is named, the folder is empty again, and the mended input can be sent again."""
+    path = bare_site.put_input(a=b"good\n\xff\xfe\n")
+    job = request_job(path)
+    with pytest.raises(InvalidInput, match=r"a\.txt line 2"):
+        starter.start(job)
+    assert not bare_site.exists(job.folder.root.key)
+
+    starter.clients.s3.put_object(Bucket=BUCKET, Key=f"{job.input_uri.key}a.txt", Body=b"good\n")
+    assert starter.start(job)
+
+
+def test_one_id_for_two_requests_is_refused(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """The second request would otherwise be taken for a repetition, and silently dropped."""
+    first = request_job(bare_site.put_input(a=b"contract one\n"))
+    second = request_job(bare_site.put_input(b=b"contract two\n"))
+    assert first.job_name == second.job_name
+    starter.start(first)
+
+    with pytest.raises(RefusedRequest, match="used before for another request"):
+        starter.start(second)
+
+
+def test_a_full_quota_is_left_to_the_caller_and_packed_once(
+    bare_site: Site, clients: SimpleNamespace, starter: JobStarter, request_job: Callable
+) -> None:
+    """The packed input waits in the folder; the next try only starts the job."""
+    job = request_job(
+        bare_site.put_input(a=b"contract one\n"), instance_type="ml.g5.xlarge", instance_count=3
+    )
+    for _ in range(2):
+        with pytest.raises(ClientError, match="ResourceLimitExceeded"):
+            starter.start(job)
+        assert bare_site.exists(job.folder.record.key)
+
+
+def test_a_deleted_model_is_an_error_of_its_own(
+    bare_site: Site, clients: SimpleNamespace, request_job: Callable
+) -> None:
+    """SageMaker's own words reach the caller, who tries again and then sets the message aside."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    with pytest.raises(ClientError, match="Could not find model"):
+        JobStarter(clients, "dispute-classifier-gone", 300).start(job)
