@@ -5,16 +5,14 @@ probabilities are the mean of its windows' probabilities, and `"windows"` says h
 Knows texts, labels and scores; knows neither requests nor how the forward pass is computed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from threading import Lock
 from typing import Any
 
 import torch
 
-from src.forward_pass import ForwardPass
-from src.micro_batches import map_in_micro_batches
+from src.scheduler import Scheduler, always
 from src.token_windows import TokenWindows
 
 
@@ -28,42 +26,39 @@ class Classification:
 
 
 class Classifier:
-    """A tokenizer, a forward pass and the labels of its logits; safe to call from many threads."""
+    """A tokenizer, a scheduler and the labels of its logits; safe to call from many threads."""
 
     def __init__(
         self,
         token_windows: TokenWindows,
-        forward_pass: ForwardPass,
+        scheduler: Scheduler,
         labels: Sequence[str],
         top_k: int,
-        max_tokens_per_micro_batch: int,
     ) -> None:
         self._token_windows = token_windows
-        self._forward_pass = forward_pass
+        self._scheduler = scheduler
         self._labels = labels
         self._top_k = min(top_k, len(labels))
-        self._max_tokens_per_micro_batch = max_tokens_per_micro_batch
-        # One device: forward passes side by side would only share its cores and its memory.
-        self._device = Lock()
 
-    def classify(self, texts: Sequence[str]) -> Classification:
+    def classify(
+        self, texts: Sequence[str], is_wanted: Callable[[], bool] = always
+    ) -> Classification:
         """Classify documents: their top_k labels, best first, scores rounded to six places.
 
-        Every text needs at least one character that is no space.
+        Every text needs at least one character that is no space. Raises ClientGone as soon as
+        `is_wanted` says that nobody waits for the answer.
         """
         windows = self._token_windows(texts)
         inputs = list(chain.from_iterable(windows))
-        lengths = [len(window) for window in inputs]
-        micro_batches = self._forward_pass.micro_batches(lengths, self._max_tokens_per_micro_batch)
-        with self._device:
-            logits = map_in_micro_batches(inputs, micro_batches, self._forward_pass.logits)
+        submission = self._scheduler.submit(inputs, is_wanted)
+        logits = submission.result()
         counts = [len(own) for own in windows]
         return Classification(
             predictions=[
                 self._prediction(probabilities) for probabilities in _probabilities(logits, counts)
             ],
-            tokens=sum(lengths),
-            micro_batches=len(micro_batches),
+            tokens=sum(map(len, inputs)),
+            micro_batches=submission.micro_batches,
         )
 
     def _prediction(self, windows: torch.Tensor) -> dict[str, Any]:

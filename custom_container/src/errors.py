@@ -28,5 +28,9 @@ class UnsupportedContentType(ContainerError):
     """The body is of a content type or charset that is not read here."""
 
 
+class ClientGone(ContainerError):
+    """Nobody is left to read the answer."""
+
+
 class NotAcceptable(ContainerError):
     """The caller accepts none of the content types that are written here."""

@@ -36,15 +36,15 @@ def model_fn(
     from src.classifier import Classifier  # noqa: PLC0415
     from src.forward_pass import forward_pass_for  # noqa: PLC0415
     from src.model_folder import load_model_folder  # noqa: PLC0415
+    from src.scheduler import Scheduler  # noqa: PLC0415
     from src.token_windows import TokenWindows  # noqa: PLC0415
 
     folder = load_model_folder(model_dir)
     return Classifier(
         TokenWindows(folder.tokenizer, folder.max_length),
-        forward_pass_for(folder.model, folder.max_length),
+        Scheduler(forward_pass_for(folder.model, folder.max_length), max_tokens_per_micro_batch),
         folder.labels,
         top_k,
-        max_tokens_per_micro_batch,
     )
 
 

@@ -7,6 +7,7 @@ import torch
 
 from src import inference
 from src.classifier import Classifier
+from src.scheduler import Scheduler
 from tests.custom_container.tiny_model import LABELS, WORDS
 
 
@@ -35,10 +36,9 @@ def fixed_classifier(logits, top_k=3):
     """A classifier whose "texts" are tuples of windows, each one index into `logits`."""
     return Classifier(
         lambda texts: [[[window] for window in text] for text in texts],
-        FixedForwardPass(logits),
+        Scheduler(FixedForwardPass(logits), max_tokens_per_micro_batch=100),
         ["a", "b", "c", "d"],
         top_k,
-        max_tokens_per_micro_batch=100,
     )
 
 

@@ -1,0 +1,144 @@
+"""One queue to one device: documents of many requests share micro-batches, in fair turns.
+
+A submission is divided into micro-batches as if it were alone. At each turn the device takes one
+of them, from each submission in its turn, and fills it up with those of others that the forward
+pass would run in one go. So requests of one document share a forward pass, and a small request
+waits for one micro-batch of each other request, never for the whole of a large one.
+
+What waits is bounded by the callers: each waits for its answer, and the server has a fixed number
+of threads. Knows lengths and turns; knows neither texts nor HTTP.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from src.errors import ClientGone
+from src.micro_batches import MicroBatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from src.forward_pass import ForwardPass
+
+TokenIds = Sequence[int]
+
+
+def always() -> bool:
+    """Whoever submits with this waits for the answer to the end."""
+    return True
+
+
+class Submission:
+    """Some documents' way through the device."""
+
+    def __init__(
+        self,
+        documents: Sequence[TokenIds],
+        micro_batches: Sequence[MicroBatch],
+        is_wanted: Callable[[], bool],
+    ) -> None:
+        self.micro_batches = len(micro_batches)
+        self._documents = documents
+        self._left = deque(micro_batches)
+        self._is_wanted = is_wanted
+        self._logits: dict[int, Tensor] = {}
+        self._result: Future[list[Tensor]] = Future()
+        self.answer([], ())
+
+    def result(self) -> list["Tensor"]:
+        """Wait for the logits [labels] of each document, in order.
+
+        Raises ClientGone if the documents were dropped, else what the forward pass raised.
+        """
+        return self._result.result()
+
+    def is_waiting(self) -> bool:
+        """Whether a micro-batch is left for the device; none is once nobody wants the answer."""
+        if self._left and not self._is_wanted():
+            self.fail(ClientGone("The client closed its connection before it was answered."))
+        return bool(self._left)
+
+    def next_documents(self) -> list[TokenIds]:
+        """The documents of the next micro-batch."""
+        return [self._documents[position] for position in self._left[0]]
+
+    def take(self) -> MicroBatch:
+        """The next micro-batch, which is then no longer left."""
+        return self._left.popleft()
+
+    def answer(self, micro_batch: MicroBatch, logits: Iterable["Tensor"]) -> None:
+        """Keep the logits of one micro-batch; those of the last complete the result."""
+        self._logits.update(zip(micro_batch, logits, strict=True))
+        if len(self._logits) == len(self._documents):
+            self._result.set_result([self._logits[place] for place in range(len(self._documents))])
+
+    def fail(self, error: Exception) -> None:
+        """End the result with `error` and drop what is left."""
+        self._left.clear()
+        self._result.set_exception(error)
+
+
+class Scheduler:
+    """Runs one forward pass for many threads, in a thread of its own."""
+
+    def __init__(self, forward_pass: "ForwardPass", max_tokens_per_micro_batch: int) -> None:
+        self._forward_pass = forward_pass
+        self._max_tokens = max_tokens_per_micro_batch
+        self._waiting: list[Submission] = []  # in the order of their turns
+        self._lock = Lock()
+        # Its only thread ends when the scheduler is no longer used.
+        self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+
+    def submit(
+        self, documents: Sequence[TokenIds], is_wanted: Callable[[], bool] = always
+    ) -> Submission:
+        """Queue documents and return at once; `result()` of what is returned waits for them.
+
+        `is_wanted` is asked in the device's thread before each micro-batch; once it says no, the
+        documents not yet computed are dropped.
+        """
+        submission = Submission(documents, self._divided(documents), is_wanted)
+        with self._lock:
+            self._waiting.append(submission)
+        # One turn for each micro-batch; those that were run as part of others' leave one unused.
+        for _ in range(submission.micro_batches):
+            self._device.submit(self._take_turn)
+        return submission
+
+    def _divided(self, documents: Sequence[TokenIds]) -> list[MicroBatch]:
+        lengths = [len(token_ids) for token_ids in documents]
+        return self._forward_pass.micro_batches(lengths, self._max_tokens)
+
+    def _take_turn(self) -> None:
+        with self._lock:
+            documents, shares = self._next_micro_batch()
+        if not documents:
+            return
+        try:
+            logits = self._forward_pass.logits(documents)
+        except Exception as error:
+            for submission, _ in shares:
+                submission.fail(error)
+            return
+        own_logits = logits.split([len(micro_batch) for _, micro_batch in shares])
+        for (submission, micro_batch), own in zip(shares, own_logits, strict=True):
+            submission.answer(micro_batch, own)
+
+    def _next_micro_batch(self) -> tuple[list[TokenIds], list[tuple[Submission, MicroBatch]]]:
+        """The documents to run together, and the submissions that they are the next part of."""
+        documents: list[TokenIds] = []
+        shares = []
+        passed_over, served = [], []
+        for submission in filter(Submission.is_waiting, self._waiting):
+            together = documents + submission.next_documents()
+            if documents and len(self._divided(together)) > 1:
+                passed_over.append(submission)
+            else:
+                documents = together
+                shares.append((submission, submission.take()))
+                served.append(submission)
+        self._waiting = passed_over + served
+        return documents, shares
