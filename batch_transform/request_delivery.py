@@ -13,7 +13,7 @@ from batch_transform.errors import BatchTransformError, NotYet, RefusedRequest
 from batch_transform.request_queue import RequestQueue, delay_in_seconds
 from batch_transform.transform_message import AcceptedRequests, RequestedJob, TransformMessage
 
-TRIES_AFTER_ERRORS = 8
+TRIES_AFTER_ERRORS = 6
 OLDEST_IN_SECONDS = 13 * 24 * 3600
 """SQS drops a message after 14 days without a word: a day before, it is set aside instead."""
 

@@ -1,0 +1,105 @@
+"""deploy_lambda.py on the local AWS: shown, made, unchanged, refused and taken down."""
+
+import os
+
+import pytest
+
+from .conftest import BUCKET, Site
+
+OTHER = (
+    "--stack-name",
+    "other-stack",
+    "--queue-name",
+    "other-queue",
+    "--lambda-name",
+    "other-lambda",
+)
+
+
+def stack_names(site: Site) -> set[str]:
+    """Return the stacks that there are."""
+    found = site.client("cloudformation").list_stacks()["StackSummaries"]
+    return {each["StackName"] for each in found if each["StackStatus"] != "DELETE_COMPLETE"}
+
+
+def test_a_dry_run_shows_the_changes_and_makes_none(bare_site: Site) -> None:
+    """The resources are listed; neither stack nor queue nor code is there afterwards."""
+    shown = bare_site.run("deploy_lambda.py", "--dry-run", "--s3-prefix", "dry-code", *OTHER)
+    assert shown.returncode == 0, shown.stderr
+    assert "RequestQueue" in shown.stderr
+    assert "other-stack" not in stack_names(bare_site)
+    assert not bare_site.exists("dry-code/")
+
+
+def test_deploying_again_changes_nothing(site: Site) -> None:
+    """Code and Model are named by content, so the same sources are the same stack."""
+    models = site.client("sagemaker").list_models()["Models"]
+    again = site.run("deploy_lambda.py")
+    assert again.returncode == 0, again.stderr
+    assert "no changes" in again.stderr
+    assert again.stdout == f"SQS_QUEUE_URL={site.queue_url}\n"
+    assert site.client("sagemaker").list_models()["Models"] == models
+
+
+def test_a_second_stack_stands_beside_the_first_and_is_taken_down(site: Site) -> None:
+    """Made and deleted under other names; its address goes into .env, beside what is there."""
+    environment_file = site.cwd / ".env"
+    environment_file.write_text("# mine\nMODEL_DIR=elsewhere\n")
+    try:
+        made = site.run("deploy_lambda.py", "--write-env", *OTHER)
+        assert made.returncode == 0, made.stderr
+        lines = environment_file.read_text().splitlines()
+    finally:
+        environment_file.unlink()
+    assert lines[:2] == ["# mine", "MODEL_DIR=elsewhere"]
+    assert lines[2].startswith("SQS_QUEUE_URL=")
+    assert lines[2].endswith("/other-queue")
+
+    kept = site.run("deploy_lambda.py", "--delete", *OTHER, answer="n\n")
+    assert kept.returncode == 1
+    assert "other-stack" in stack_names(site)
+
+    deleted = site.run("deploy_lambda.py", "--delete", *OTHER, answer="y\n")
+    assert deleted.returncode == 0, deleted.stderr
+    assert stack_names(site) == {"batch-transform-lambda-stack"}
+    assert not any("other" in url for url in site.client("sqs").list_queues().get("QueueUrls", []))
+
+
+def test_a_local_artifact_is_uploaded_by_content(site: Site) -> None:
+    """A folder as --model-path takes ./model.tar.gz, as the job scripts do."""
+    artifact = site.cwd / "model.tar.gz"
+    missing = site.run("deploy_lambda.py", "--dry-run", "--model-path", "kept/")
+    assert missing.returncode == 2
+    assert "package_model.py" in missing.stderr
+    artifact.write_bytes(site.read("models/tiny/model.tar.gz"))
+    try:
+        made = site.run("deploy_lambda.py", "--model-path", "kept/", *OTHER)
+        assert made.returncode == 0, made.stderr
+        assert site.exists("kept/")
+    finally:
+        os.unlink(artifact)
+        site.run("deploy_lambda.py", "--delete", "--yes", *OTHER)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "named"),
+    [
+        (("--container-image", "classifier"), 2, "--container-image"),
+        (("--s3-output-prefix", "input/out"), 2, "overlap"),
+        (("--s3-input-prefix", "/"), 2, "--s3-input-prefix"),
+        (("--instance-type", "ml.p5.48xlarge"), 2, "does not offer 'ml.p5.48xlarge'"),
+        (("--role-arn", "nobody"), 2, "--role-arn"),
+        (("--model-path", f"s3://{BUCKET}/gone.tar.gz"), 2, "no model artifact at"),
+        (("--s3-bucket", "no-such-bucket-here"), 1, "does not exist"),
+        (("--queue-name", "a b"), 1, "QueueName"),
+    ],
+)
+def test_a_bad_value_is_refused_before_anything_is_made(
+    site: Site, flags: tuple[str, str], code: int, named: str
+) -> None:
+    """The flag is named, and no stack is begun."""
+    refused = site.run("deploy_lambda.py", *OTHER, *flags)
+    assert refused.returncode == code
+    assert named in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "other-stack" not in stack_names(site)

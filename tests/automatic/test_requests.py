@@ -1,0 +1,213 @@
+"""From a message to its results, or to the dead letters with a reason, on the deployed stack."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from .conftest import BUCKET, Site, until
+
+
+def new_id() -> str:
+    """Return a request id that no other test draws."""
+    return uuid.uuid4().hex[:12]
+
+
+def complete(site: Site, job_name: str, times: int = 1, **detail: str) -> list[dict[str, Any]]:
+    """Invoke the completion function with an event of the job; return its answers."""
+    event = {"detail": {"TransformJobName": job_name, "TransformJobStatus": "Completed"} | detail}
+    return [
+        site.client("lambda").invoke(
+            FunctionName="batch-transform-lambda-completion", Payload=json.dumps(event)
+        )
+        for _ in range(times)
+    ]
+
+
+def written_at(site: Site, job_name: str) -> list[tuple[str, Any]]:
+    """Return when each object of a job's folder was written."""
+    found = site.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"output/{job_name}/")
+    return [(entry["Key"], entry["LastModified"]) for entry in found["Contents"]]
+
+
+def test_a_request_is_followed_to_its_consolidated_results(site: Site) -> None:
+    """The job's name is told before the job exists; every document is answered at its place."""
+    path = site.put_input(a=b"contract one\nlabour two\n", b=b"contract three\n")
+    request_id = new_id()
+
+    sent = site.run(
+        "send_batch_transform_request.py",
+        "--input-path",
+        path,
+        "--request-id",
+        request_id,
+        "--wait",
+    )
+
+    assert sent.returncode == 0, sent.stderr
+    job_name = site.job_name(request_id)
+    assert f"waiting for the job {job_name}" in sent.stderr
+    answers = json.loads(site.read(f"output/{job_name}/predictions.json"))
+    assert [(a["source"], a["line"], a["predictions"]["predicted_class"]) for a in answers] == [
+        ("a.txt", 1, "contract"),
+        ("a.txt", 2, "labour"),
+        ("b.txt", 1, "contract"),
+    ]
+    assert f"output/{job_name}/predictions.json" in sent.stdout
+
+
+def test_a_message_with_nothing_but_its_input_is_enough(site: Site) -> None:
+    """Its job bears the id that SQS gave the message."""
+    message_id = site.send({"input_path": site.put_input(a=b"contract one\n")})
+    summary = site.await_object(site.job_name(message_id), "summary.json")
+    assert (summary["status"], summary["documents"]) == ("Completed", 1)
+
+
+def test_a_standard_request_leaves_one_output_a_file(site: Site) -> None:
+    """And a summary that says so."""
+    request_id = new_id()
+    site.send(
+        {
+            "input_path": site.put_input(a=b"contract one\n", b=b"labour two\n"),
+            "profile": "standard",
+            "request_id": request_id,
+        }
+    )
+    job_name = site.job_name(request_id)
+    summary = site.await_object(job_name, "summary.json")
+    assert summary["saved"]["outputs"] == summary["saved"]["outputs_expected"] == 2
+    assert json.loads(site.read(f"output/{job_name}/a.txt.out"))["predictions"]
+
+
+def test_a_failed_job_leaves_its_reason_and_what_was_saved(site: Site) -> None:
+    """The sender gets exit code 1 and SageMaker's own words."""
+    path = site.put_input(a=b"contract one\n", b=b"refuse two\n")
+    request_id = new_id()
+    sent = site.run(
+        "send_batch_transform_request.py",
+        *("--input-path", path, "--profile", "standard", "--request-id", request_id, "--wait"),
+    )
+    assert sent.returncode == 1
+    summary = site.await_object(site.job_name(request_id), "summary.json")
+    assert summary["status"] == "Failed"
+    assert summary["reason"] in " ".join(sent.stderr.split())
+    assert (summary["saved"]["outputs"], summary["saved"]["outputs_expected"]) == (1, 2)
+
+
+def test_a_double_send_starts_one_job(site: Site) -> None:
+    """The same request five times over is one job, and none of it is a dead letter."""
+    body = {"input_path": site.put_input(a=b"contract one\n"), "request_id": new_id()}
+    for _ in range(5):
+        site.send(body)
+    job_name = site.job_name(body["request_id"])
+    site.await_object(job_name, "summary.json")
+    until(lambda: not waiting(site), "the queue is empty")
+    assert len(site.jobs(job_name)) == 1
+    assert json.dumps(body) not in site.drain_dead_letters()
+
+
+def waiting(site: Site) -> int:
+    """Return how many messages are in the request queue, hidden ones included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = site.client("sqs").get_queue_attributes(QueueUrl=site.queue_url, AttributeNames=names)
+    return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def test_a_bad_request_is_shown_with_its_reason_and_sent_again_when_asked(site: Site) -> None:
+    """--queue shows it, --redrive asks, sends it once more, and it comes back with its reason."""
+    site.drain_dead_letters()
+    sent = site.run(
+        "send_batch_transform_request.py", "--input-path", f"s3://{BUCKET}/models/", "--wait"
+    )
+    assert sent.returncode == 1
+    assert "does not lie below" in sent.stderr
+
+    def shown() -> dict[str, Any]:
+        answer = site.run("check_batch_transform_status.py", "--queue", "--json")
+        assert answer.returncode == 0, answer.stderr
+        return json.loads(answer.stdout)
+
+    [letter] = shown()["dead_letters"]
+    assert "does not lie below" in letter["reason"]
+    redrive = ("check_batch_transform_status.py", "--redrive", letter["message_id"])
+    assert site.run(*redrive, answer="n\n").returncode == 1
+    assert [each["message_id"] for each in shown()["dead_letters"]] == [letter["message_id"]]
+    assert site.run(*redrive, answer="y\n").returncode == 0
+    [again] = until(lambda: shown()["dead_letters"], "it is set aside again")
+    assert (again["body"], again["message_id"] != letter["message_id"]) == (letter["body"], True)
+    gone = site.run(*redrive, "--yes")
+    assert (gone.returncode, "there is no dead letter" in gone.stderr) == (1, True)
+    site.drain_dead_letters()
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "named"),
+    [
+        (("--input-path", "input/"), 2, "expected s3://bucket/prefix"),
+        (("--input-path", f"s3://{BUCKET}/input/nothing/"), 1, "no documents under"),
+        (("--input-path", f"s3://{BUCKET}/input/", "--request-id", "a_b"), 2, "request_id"),
+        (("--input-path", f"s3://{BUCKET}/", "--queue-url", "http://127.0.0.1:9/q"), 2, "s3://"),
+    ],
+)
+def test_a_bad_call_sends_nothing(
+    site: Site, flags: tuple[str, ...], code: int, named: str
+) -> None:
+    """What can be told here need not travel to be refused."""
+    refused = site.run("send_batch_transform_request.py", *flags)
+    assert refused.returncode == code
+    assert named in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_repeated_and_late_events_change_nothing(site: Site) -> None:
+    """Delivered five times more, an event leaves every object as it was."""
+    request_id = new_id()
+    site.send({"input_path": site.put_input(a=b"contract one\n"), "request_id": request_id})
+    job_name = site.job_name(request_id)
+    site.await_object(job_name, "summary.json")
+    before = written_at(site, job_name)
+
+    answers = complete(site, job_name, times=5, TransformJobStatus="InProgress")
+
+    assert [answer.get("FunctionError") for answer in answers] == [None] * 5
+    assert written_at(site, job_name) == before
+
+
+def test_an_event_that_never_came_is_mended_by_watching(site: Site) -> None:
+    """The job's folder holds all that consolidating takes, on any machine."""
+    request_id = new_id()
+    events = site.client("events")
+    [rule] = [r["Name"] for r in events.list_rules()["Rules"] if "CompletionRule" in r["Name"]]
+    events.disable_rule(Name=rule)
+    try:
+        site.send({"input_path": site.put_input(a=b"contract one\n"), "request_id": request_id})
+        job_name = site.job_name(request_id)
+        until(
+            lambda: [j for j in site.jobs(job_name) if j["TransformJobStatus"] == "Completed"],
+            "the job is completed",
+        )
+        assert not site.exists(f"output/{job_name}/summary.json")
+        watched = site.run("check_batch_transform_status.py", "--job-name", job_name, "--watch")
+    finally:
+        events.enable_rule(Name=rule)
+    assert watched.returncode == 0, watched.stderr
+    assert site.await_object(job_name, "summary.json")["documents"] == 1
+
+
+def test_input_that_may_not_be_read_is_set_aside_with_the_reason(site: Site) -> None:
+    """A bucket policy that denies the function is tried some times and then told."""
+    s3 = site.client("s3")
+    path = site.put_input(a=b"contract one\n")
+    denied = f"arn:aws:s3:::{BUCKET}/{path.removeprefix(f's3://{BUCKET}/')}*"
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": denied}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+    body = {"input_path": path, "request_id": new_id()}
+    try:
+        site.send(body)
+        reasons = until(site.drain_dead_letters, "it is set aside")
+    finally:
+        s3.delete_bucket_policy(Bucket=BUCKET)
+    assert "AccessDenied" in (reasons[json.dumps(body)] or "")
+    assert not site.exists(f"output/{site.job_name(body['request_id'])}/")

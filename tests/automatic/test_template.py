@@ -1,0 +1,42 @@
+"""The template, as its linter and as the functions see it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "lambda_batch_transform_template.yaml"
+
+
+def test_the_linter_finds_nothing() -> None:
+    """cfn-lint knows every resource type's own schema."""
+    linter = shutil.which("cfn-lint", path=Path(sys.executable).parent) or shutil.which("cfn-lint")
+    if linter is None:
+        pytest.skip("cfn-lint is not installed")
+    finished = subprocess.run(
+        [linter, str(TEMPLATE)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (finished.stdout, finished.returncode) == ("", 0)
+
+
+def test_every_exception_from_a_check_has_its_reason() -> None:
+    """`checkov:skip` stands beside the resource and says why."""
+    skips = re.findall(r"checkov:skip=(\w+)(.*)", TEMPLATE.read_text())
+    assert skips
+    assert [check for check, reason in skips if not re.match(r": \w+ \w+", reason)] == []
+
+
+def test_the_functions_read_the_variables_that_the_template_sets() -> None:
+    """A variable on one side alone would fail, or do nothing, only in production."""
+    set_there = re.findall(r"^          ([A-Z_]+): !", TEMPLATE.read_text(), re.MULTILINE)
+    handler = (ROOT / "lambda_batch_transform.py").read_text()
+    assert sorted(set_there) == sorted(re.findall(r'variables\["([A-Z_]+)"\]', handler))
+
+
+def test_it_fits_into_a_request() -> None:
+    """CloudFormation takes 51,200 bytes of template in the request itself."""
+    assert len(TEMPLATE.read_bytes()) <= 51_200
