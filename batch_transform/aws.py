@@ -27,8 +27,14 @@ from batch_transform.errors import AwsRefused
 from batch_transform.naming import S3Uri
 
 _CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60
+    retries={"mode": "standard", "max_attempts": 5},
+    connect_timeout=10,
+    read_timeout=60,
+    max_pool_connections=32,
 )
+
+PRICE_LIST_REGION = "us-east-1"
+"""The Price List API answers in few regions, and there for all of them."""
 
 _BOTOCORE_ADVICE: dict[type[BotoCoreError], str] = {
     NoCredentialsError: "no AWS credentials were found: put AWS_ACCESS_KEY_ID and "
@@ -72,22 +78,31 @@ _TEMPORARY_CODES = {
 class AwsClients:
     """The clients of one region, each made when it is first needed."""
 
-    def __init__(self, region: str | None) -> None:
+    def __init__(self, region: str | None, kms_key_id: str | None = None) -> None:
         self._session = boto3.session.Session(region_name=region)
+        self._kms_key_id = kms_key_id
 
     @property
     def region(self) -> str | None:
         """The region in use: the one asked for, else the one of the AWS profile."""
         return self._session.region_name
 
-    def client(self, service_name: str) -> Any:
+    def encrypting_with(self, kms_key_id: str | None) -> "AwsClients":
+        """Return clients for the same region whose S3 client writes everything with that key."""
+        return AwsClients(self.region, kms_key_id) if kms_key_id else self
+
+    def client(self, service_name: str, region: str | None = None) -> Any:
         """Return a client that retries what is worth retrying."""
-        return self._session.client(service_name, config=_CONFIG)
+        return self._session.client(service_name, region_name=region, config=_CONFIG)
 
     @cached_property
     def s3(self) -> Any:
-        """The S3 client."""
-        return self.client("s3")
+        """The S3 client. Given a key, it encrypts whatever it writes: no writer can forget to."""
+        s3 = self.client("s3")
+        if self._kms_key_id:
+            for operation in ("PutObject", "CreateMultipartUpload"):
+                s3.meta.events.register(f"provide-client-params.s3.{operation}", self._encrypt)
+        return s3
 
     @cached_property
     def sagemaker(self) -> Any:
@@ -100,9 +115,28 @@ class AwsClients:
         return self.client("sqs")
 
     @cached_property
+    def ecr(self) -> Any:
+        """The ECR client."""
+        return self.client("ecr")
+
+    @cached_property
+    def pricing(self) -> Any:
+        """The Price List client, which answers from one region for all."""
+        return self.client("pricing", PRICE_LIST_REGION)
+
+    @cached_property
+    def logs(self) -> Any:
+        """The CloudWatch Logs client."""
+        return self.client("logs")
+
+    @cached_property
     def cloudformation(self) -> Any:
         """The CloudFormation client."""
         return self.client("cloudformation")
+
+    def _encrypt(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        key = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id}
+        return params | key
 
 
 def error_code(error: ClientError) -> str:

@@ -125,6 +125,21 @@ role_option = option(
 )
 
 
+def _tags(
+    _context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, str]:
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _names(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
 def transform_options(profile: TransformProfile) -> Decorator:
     """Return the options that both kinds of job share, with the defaults of *profile*."""
     options = [
@@ -155,6 +170,31 @@ def transform_options(profile: TransformProfile) -> Decorator:
         option(
             "--job-name", help="Name of the job, never used before. [default: made of the time]"
         ),
+        option(
+            "--strict",
+            "is_strict",
+            is_flag=True,
+            help="Refuse blank lines, lines that are not UTF-8 and documents that are too large.",
+        ),
+        option(
+            "--tag",
+            "tags",
+            multiple=True,
+            metavar="KEY=VALUE",
+            callback=_tags,
+            help="Tag of the job and its Model; give it once for each.",
+        ),
+        option("--kms-key-id", help="KMS key for everything the job writes."),
+        option(
+            "--subnets", callback=_names, metavar="ID,ID", help="Subnets that the Model runs in."
+        ),
+        option(
+            "--security-groups",
+            "security_group_ids",
+            callback=_names,
+            metavar="ID,ID",
+            help="Security groups that the Model runs in.",
+        ),
         region_option,
         option("--wait/--no-wait", default=True, help="Follow the job to its end."),
         option("--dry-run", is_flag=True, help="Print the exact requests and send none."),
@@ -181,11 +221,13 @@ def start_transform(
         profile=profile, job_name=job_name, region=clients.region, **values
     )
     plan = plan_transform(clients, settings)
+    for remark in (f"plan: {plan.estimate}", *plan.remarks()):
+        terminal.say(remark)
     if dry_run:
-        terminal.print_json(plan.requests())
+        terminal.print_json(plan.requests() | {"Estimate": plan.estimate.to_json()})
         return
-    carry_out(clients, plan, terminal.progress)
-    _say_started(plan)
+    left_out = carry_out(clients, plan, terminal.progress)
+    _say_started(plan, left_out)
     if wait:
         watch(clients, job_name, as_json=as_json, download_to=download_to)
     elif as_json:
@@ -224,12 +266,12 @@ def follow(clients: AwsClients, job_name: str) -> TransformJob:
         ) from None
 
 
-def _say_started(plan: TransformPlan) -> None:
-    resources = plan.create_transform_job["TransformResources"]
-    if remark := plan.profile.instance_type_remark(resources["InstanceType"]):
-        terminal.say(remark)
+def _say_started(plan: TransformPlan, left_out: dict[str, int]) -> None:
+    for code, count in left_out.items():
+        account = f", see {plan.folder.left_out}" if plan.packs_input else ""
+        terminal.say(f"{count:,} lines hold no document ({code}){account}")
     terminal.say(
-        f"started {plan.job_name}: {len(plan.input_folder.files)} files from "
-        f"{plan.input_folder.uri} on {resources['InstanceCount']} x {resources['InstanceType']}"
+        f"started {plan.job_name}: {len(plan.input_folder.files):,} files from "
+        f"{plan.input_folder.uri}"
     )
     terminal.say(f"its folder: {plan.folder.root}")

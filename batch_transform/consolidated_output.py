@@ -72,7 +72,7 @@ def consolidate(s3: Any, folder: JobFolder, record: JobRecord, job: TransformJob
     """
     outputs = find_shard_outputs(s3, folder, record)
     counts = AnswerCounts()
-    with S3ObjectWriter(s3, folder.predictions, "application/json") as predictions:
+    with S3ObjectWriter(s3, folder.predictions(), "application/json") as predictions:
         separator = b"[\n"
         for shard in record.packed.shards:
             for line, answer in _verified_answers(s3, folder, shard, outputs[shard.name]):
@@ -164,13 +164,13 @@ def _summary(
     return {
         "job_name": job.name,
         "status": job.status,
-        "predictions": str(folder.predictions),
+        "predictions": str(folder.predictions()),
         "input": record.input_uri,
         "input_files": record.packed.files,
         "documents": counts.documents,
         "answered": counts.answered,
         "errors": dict(counts.errors.most_common()),
-        "blank_lines_skipped": record.packed.blank_lines,
+        "left_out": record.packed.left_out,
         "mean_confidence": counts.mean_confidence(),
         "classes": counts.classes(),
         "model_name": job.model_name,

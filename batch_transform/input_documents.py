@@ -4,34 +4,62 @@ What lies under an input prefix: text files, and in them documents, one a line.
 Knows which objects are input and which lines are documents; knows no shards and no jobs.
 """
 
+import gzip
+import io
+import zlib
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from batch_transform.errors import InvalidInput
+from batch_transform.left_out_lines import LeftOutLine, LeftOutLines
 from batch_transform.naming import S3Uri
-from batch_transform.s3_objects import S3Object, list_objects, read_lines
+from batch_transform.s3_objects import S3Object, list_objects, open_object
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_PROBLEMS_SHOWN = 20
+_MARKER_FILES = {"_SUCCESS"}
+_SMALL_FILE_BYTES = 1 << 20
+_READERS = 16
+_FILES_AHEAD = 64
+"""Small files in memory at most: with the file size above, 64 MiB."""
+_SKIP_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """A text file under the input prefix; *source* is its key below that prefix."""
 
     source: str
-    uri: S3Uri
+    folder: S3Uri
     size_in_bytes: int
     entity_tag: str
+
+    @property
+    def uri(self) -> S3Uri:
+        """Where it lies."""
+        return S3Uri(self.folder.bucket, self.folder.key + self.source)
+
+    @property
+    def is_gzipped(self) -> bool:
+        """Tell whether its bytes are compressed; its name says so."""
+        return self.source.endswith(".gz")
 
 
 @dataclass(frozen=True)
 class InputFolder:
-    """The prefix exactly as a job should be given it, and the files it holds."""
+    """
+    The prefix exactly as a job should be given it, and the files it holds.
+
+    *left_out* counts the objects that are no input, by what they are.
+    """
 
     uri: S3Uri
     files: list[InputFile]
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def size_in_bytes(self) -> int:
@@ -39,7 +67,7 @@ class InputFolder:
         return sum(file.size_in_bytes for file in self.files)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """One line of a file; *line* is 1-based and counts blank lines, as an editor does."""
 
@@ -48,24 +76,7 @@ class Document:
     text: str
 
 
-@dataclass(frozen=True)
-class BlankLine:
-    """A line with no text in it."""
-
-    source: str
-    line: int
-
-
-@dataclass(frozen=True)
-class UnreadableLine:
-    """A line that is not UTF-8, with what was wrong and at which byte of the line."""
-
-    source: str
-    line: int
-    reason: str
-
-
-Line = Document | BlankLine | UnreadableLine
+Line = Document | LeftOutLine
 
 
 def find_input(s3: Any, prefix: S3Uri) -> InputFolder:
@@ -73,65 +84,81 @@ def find_input(s3: Any, prefix: S3Uri) -> InputFolder:
     List the input under *prefix*: a folder, or one object given by its whole key.
 
     To SageMaker a prefix is a string: `in` would also take `in_old/…`. So a folder is always
-    given with its `/`. Folder markers and empty objects hold no document and are left out.
+    given with its `/`. Folder markers, empty objects, `_SUCCESS` and the `.out` files of earlier
+    jobs hold no document and are left out.
 
     Raises InvalidInput where nothing is left.
     """
     exact = next(list_objects(s3, prefix), None) if prefix.key else None
     if exact and exact.uri == prefix and not prefix.key.endswith("/"):
-        source = prefix.key.rsplit("/", 1)[-1]
-        return InputFolder(prefix, _non_empty([exact], len(prefix.key) - len(source), prefix))
-    folder = prefix.folder()
-    return InputFolder(folder, _non_empty(list_objects(s3, folder), len(folder.key), folder))
-
-
-def read_documents(s3: Any, file: InputFile) -> Iterator[Line]:
-    """Yield what each line of a file is, one at a time. A `\\r` before the line end is no text."""
-    for number, raw in enumerate(read_lines(s3, file.uri), start=1):
-        yield _line(file.source, number, raw)
+        parent = S3Uri(prefix.bucket, prefix.key[: prefix.key.rfind("/") + 1])
+        files, left_out = _sort_out([exact], parent)
+        found = InputFolder(prefix, files, left_out)
+    else:
+        folder = prefix.folder()
+        files, left_out = _sort_out(list_objects(s3, folder), folder)
+        found = InputFolder(folder, files, left_out)
+    if not found.files:
+        raise InvalidInput(_no_documents(found))
+    return found
 
 
 class InputScan:
     """One reading of a whole input, which keeps account of every line that is no document."""
 
-    def __init__(self, s3: Any, folder: InputFolder, max_payload_in_mb: int) -> None:
+    def __init__(
+        self, s3: Any, folder: InputFolder, max_payload_in_mb: int, left_out: LeftOutLines
+    ) -> None:
         self._s3 = s3
         self._folder = folder
-        self._max_payload_in_mb = max_payload_in_mb
-        self.blank_lines = 0
-        self.problems: list[str] = []
+        self._max_record_bytes = max_payload_in_mb << 20
+        self._left_out = left_out
 
     def documents(self, on_file: Callable[[InputFile], None]) -> Iterator[Document]:
-        """Yield the documents of all files; *on_file* is called as each file has been read."""
-        for file in self._folder.files:
-            for line in read_documents(self._s3, file):
-                match line:
-                    case Document():
+        """
+        Yield the documents of all files in order; *on_file* is called as each has been read.
+
+        Small files are fetched several at once. Raises InvalidInput for a file that was changed or
+        deleted since it was listed.
+        """
+        for file, content in _open_in_order(self._s3, self._folder.files):
+            with content:
+                for line in read_documents(file, content, self._max_record_bytes):
+                    if isinstance(line, Document):
                         yield line
-                    case BlankLine():
-                        self.blank_lines += 1
-                    case UnreadableLine():
-                        self.problems.append(f"{line.source} line {line.line}: {line.reason}")
+                    else:
+                        self._left_out.add(line)
             on_file(file)
 
     def fits(self, document: Document, record_bytes: int) -> bool:
         """Tell whether a document can be sent in so many bytes; keep account if it cannot."""
-        if record_bytes <= self._max_payload_in_mb << 20:
+        if record_bytes <= self._max_record_bytes:
             return True
-        self.problems.append(
-            f"{document.source} line {document.line}: the document takes {record_bytes:,} bytes, "
-            f"a request at most {self._max_payload_in_mb} MB"
-        )
+        self._left_out.add(_too_large(document.source, document.line, self._max_record_bytes))
         return False
 
-    def check(self) -> None:
-        """Raise InvalidInput naming each line that cannot be sent."""
-        if not self.problems:
-            return
-        shown = self.problems[:_PROBLEMS_SHOWN]
-        more = len(self.problems) - len(shown)
-        heading = f"{len(self.problems)} lines of the input cannot be sent; mend or remove them:"
-        raise InvalidInput("\n".join([heading, *shown, *([f"and {more:,} more"] if more else [])]))
+
+def read_documents(file: InputFile, content: io.BufferedIOBase, max_bytes: int) -> Iterator[Line]:
+    """
+    Yield what each line of a file is, one at a time. A `\\r` before the line end is no text.
+
+    No more than *max_bytes* of a line are held: the rest of a longer one is read past.
+    """
+    text = gzip.GzipFile(fileobj=content) if file.is_gzipped else content
+    try:
+        for number, raw in enumerate(iter(lambda: text.readline(max_bytes), b""), start=1):
+            if len(raw) == max_bytes and not raw.endswith(b"\n"):
+                _skip_line(text)
+                yield _too_large(file.source, number, max_bytes)
+            else:
+                yield _line(file.source, number, raw)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InvalidInput(
+            f"{file.uri} ends in .gz but cannot be unpacked: {error}; upload it again, or take "
+            "the .gz off its name"
+        ) from None
+    except ClientError as error:
+        raise _explain_reading(error, file) from error
 
 
 def _line(source: str, number: int, raw: bytes) -> Line:
@@ -141,19 +168,96 @@ def _line(source: str, number: int, raw: bytes) -> Line:
         text = raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
     except UnicodeDecodeError as error:
         reason = f"byte {error.start + 1} of the line is not UTF-8 (0x{raw[error.start]:02x})"
-        return UnreadableLine(source, number, reason)
-    return Document(source, number, text) if text.strip() else BlankLine(source, number)
+        return LeftOutLine(source, number, "InvalidEncoding", reason)
+    if text.strip():
+        return Document(source, number, text)
+    return LeftOutLine(source, number, "EmptyDocument", "the line is blank")
 
 
-def _non_empty(objects: Iterable[S3Object], skip: int, place: S3Uri) -> list[InputFile]:
-    files = [
-        InputFile(found.uri.key[skip:], found.uri, found.size_in_bytes, found.entity_tag)
-        for found in objects
-        if found.size_in_bytes and not found.uri.key.endswith("/")
-    ]
-    if not files:
-        raise InvalidInput(
-            f"there are no documents under {place}: upload text files there, one document a line, "
-            "or name the place where they lie"
+def _too_large(source: str, number: int, max_bytes: int) -> LeftOutLine:
+    reason = f"the document does not fit into a request of {max_bytes >> 20} MB"
+    return LeftOutLine(source, number, "DocumentTooLarge", reason)
+
+
+def _skip_line(text: io.BufferedIOBase) -> None:
+    while rest := text.readline(_SKIP_BYTES):
+        if rest.endswith(b"\n"):
+            return
+
+
+def _open_in_order(
+    s3: Any, files: Iterable[InputFile]
+) -> Iterator[tuple[InputFile, io.BufferedIOBase]]:
+    """Yield each file opened: a large one as a stream, small ones as they were fetched ahead."""
+    ahead: deque[tuple[InputFile, Future | None]] = deque()
+
+    def take() -> tuple[InputFile, io.BufferedIOBase]:
+        file, fetched = ahead.popleft()
+        if fetched is None:
+            return file, open_object(s3, file.uri, file.entity_tag)
+        return file, io.BytesIO(fetched.result())
+
+    pool = ThreadPoolExecutor(_READERS)
+    try:
+        for file in files:
+            is_small = file.size_in_bytes <= _SMALL_FILE_BYTES
+            ahead.append((file, pool.submit(_fetch, s3, file) if is_small else None))
+            if len(ahead) == _FILES_AHEAD:
+                yield take()
+        while ahead:
+            yield take()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fetch(s3: Any, file: InputFile) -> bytes:
+    try:
+        with open_object(s3, file.uri, file.entity_tag) as content:
+            return content.read()
+    except ClientError as error:
+        raise _explain_reading(error, file) from error
+
+
+def _explain_reading(error: ClientError, file: InputFile) -> Exception:
+    code = error.response["Error"]["Code"]
+    if code in {"PreconditionFailed", "412"}:
+        return InvalidInput(
+            f"{file.uri} was changed after it was listed: start again when the input is complete"
         )
-    return files
+    if code in {"NoSuchKey", "404"}:
+        return InvalidInput(
+            f"{file.uri} was deleted after it was listed: start again to run without it"
+        )
+    return error
+
+
+def _sort_out(objects: Iterable[S3Object], folder: S3Uri) -> tuple[list[InputFile], dict[str, int]]:
+    files, left_out = [], Counter[str]()
+    for found in objects:
+        if reason := _no_input(found):
+            left_out[reason] += 1
+        else:
+            source = found.uri.key[len(folder.key) :]
+            files.append(InputFile(source, folder, found.size_in_bytes, found.entity_tag))
+    return files, dict(left_out)
+
+
+def _no_input(found: S3Object) -> str | None:
+    if found.uri.key.endswith("/"):
+        return "folder markers"
+    if not found.size_in_bytes:
+        return "empty files"
+    if found.uri.key.rsplit("/", 1)[-1] in _MARKER_FILES:
+        return "_SUCCESS markers"
+    if found.uri.key.endswith(".out"):
+        return "outputs of earlier jobs"
+    return None
+
+
+def _no_documents(folder: InputFolder) -> str:
+    found = ", ".join(f"{count} {what}" for what, count in folder.left_out.items())
+    return (
+        f"there are no documents under {folder.uri}"
+        + (f", only {found}" if found else "")
+        + ": upload text files there, one document a line, or name the place where they lie"
+    )

@@ -50,7 +50,7 @@ def settle_job(s3: Any, job: TransformJob) -> dict[str, Any]:
 def download_results(s3: Any, job: TransformJob, directory: Path) -> list[Path]:
     """Copy predictions.json and summary.json of a finished job into *directory*."""
     folder = JobFolder.holding(job.output_uri, job.name)
-    places = [folder.predictions, folder.summary] if folder else []
+    places = [folder.predictions(), folder.summary] if folder else []
     directory.mkdir(parents=True, exist_ok=True)
     targets = []
     for place in places:

@@ -17,7 +17,7 @@ from batch_transform.errors import InvalidSettings
 MODEL_ARTIFACT_FILE = "model.tar.gz"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class S3Uri:
     """`s3://bucket/key`; the key is empty for a bucket and ends in `/` for a folder."""
 
@@ -104,9 +104,28 @@ class JobFolder:
         return self.root.child("output/")
 
     @property
-    def predictions(self) -> S3Uri:
-        """The one consolidated file."""
-        return self.root.child("predictions.json")
+    def left_out(self) -> S3Uri:
+        """The lines that were not sent, each with its reason; only where there were any."""
+        return self.root.child("left_out.jsonl")
+
+    def predictions(self, output_format: str = "json") -> S3Uri:
+        """Return the one consolidated file, of which there can be one in each format."""
+        return self.root.child(f"predictions.{output_format}")
+
+    @property
+    def errors(self) -> S3Uri:
+        """The documents that got no class, each with its reason; only where there are any."""
+        return self.root.child("errors.jsonl")
+
+    @property
+    def review(self) -> S3Uri:
+        """The documents that a person should read first; only where there are any."""
+        return self.root.child("review.csv")
+
+    @property
+    def report(self) -> S3Uri:
+        """The page that shows it all."""
+        return self.root.child("report.html")
 
     @property
     def summary(self) -> S3Uri:

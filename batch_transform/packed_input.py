@@ -14,6 +14,7 @@ from typing import Any
 
 from batch_transform.errors import InvalidInput
 from batch_transform.input_documents import Document, InputFile, InputFolder, InputScan
+from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.naming import JobFolder, shard_name
 from batch_transform.s3_objects import put_object
 
@@ -27,22 +28,32 @@ _LINE_ENDS = {ord("\x85"): "\\u0085", ord("\u2028"): "\\u2028", ord("\u2029"): "
 
 @dataclass(frozen=True)
 class Shard:
-    """One packed object: its file name, its size and a digest of the identities in it, in order."""
+    """
+    One packed object: its file name, its size and a digest of the identities in it, in order.
+
+    *first* and *last* say which documents it holds: `case1.txt line 3`.
+    """
 
     name: str
     records: int
     size_in_bytes: int
     identity_digest: str
+    first: str
+    last: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.first} to {self.last})"
 
 
 @dataclass(frozen=True)
 class PackedInput:
-    """Everything that was packed, in packing order."""
+    """Everything that was packed, in packing order; *left_out* counts lines by their code."""
 
     shards: list[Shard]
     files: int
     documents: int
-    blank_lines: int
+    characters: int
+    left_out: dict[str, int]
 
 
 class IdentityDigest:
@@ -65,11 +76,25 @@ class _OpenShard:
     body: bytearray = field(default_factory=bytearray)
     records: int = 0
     identities: IdentityDigest = field(default_factory=IdentityDigest)
+    first: Document | None = None
+    last: Document | None = None
 
     def add(self, document: Document, encoded: bytes) -> None:
         self.body += encoded
         self.records += 1
         self.identities.add(document.source, document.line)
+        self.first = self.first or document
+        self.last = document
+
+    def close(self, name: str) -> Shard:
+        return Shard(
+            name=name,
+            records=self.records,
+            size_in_bytes=len(self.body),
+            identity_digest=self.identities.hexdigest(),
+            first=_shown(self.first),
+            last=_shown(self.last),
+        )
 
 
 def shard_bytes_for(input_bytes: int, instance_count: int) -> int:
@@ -91,26 +116,36 @@ def pack(
     instance_count: int,
     max_payload_in_mb: int,
     on_file: Callable[[InputFile], None],
+    is_strict: bool = False,
 ) -> PackedInput:
     """
     Read every document and write the shards of the job.
 
-    Raises InvalidInput naming each line that cannot be sent, file by file; the caller removes the
-    shards written until then.
+    Lines that cannot be sent are accounted for in `left_out.jsonl`. Raises InvalidInput where no
+    document is left or, if *is_strict*, naming each such line; the caller removes the shards
+    written until then.
     """
     shard_bytes = shard_bytes_for(input_folder.size_in_bytes, instance_count)
     writer = _ShardWriter(s3, job_folder, shard_bytes)
-    scan = InputScan(s3, input_folder, max_payload_in_mb)
-    for document in scan.documents(on_file):
-        encoded = encode_record(document)
-        if scan.fits(document, len(encoded)) and not scan.problems:
-            writer.add(document, encoded)
-    scan.check()
+    with LeftOutLines(s3, job_folder.left_out) as left_out:
+        scan = InputScan(s3, input_folder, max_payload_in_mb, left_out)
+        for document in scan.documents(on_file):
+            encoded = encode_record(document)
+            if scan.fits(document, len(encoded)):
+                writer.add(document, encoded)
+        if is_strict:
+            left_out.refuse()
     shards = writer.finish()
     if not shards:
+        left_out.refuse("InvalidEncoding", "DocumentTooLarge")
         raise InvalidInput(f"the files under {input_folder.uri} hold blank lines only")
-    documents = sum(shard.records for shard in shards)
-    return PackedInput(shards, len(input_folder.files), documents, scan.blank_lines)
+    return PackedInput(
+        shards=shards,
+        files=len(input_folder.files),
+        documents=sum(shard.records for shard in shards),
+        characters=writer.characters,
+        left_out=dict(left_out.counts),
+    )
 
 
 def encode_record(document: Document) -> bytes:
@@ -128,9 +163,11 @@ class _ShardWriter:
         self._shard_bytes = shard_bytes
         self._open = _OpenShard()
         self._done: list[Shard] = []
+        self.characters = 0
 
     def add(self, document: Document, encoded: bytes) -> None:
         self._open.add(document, encoded)
+        self.characters += len(document.text)
         if len(self._open.body) >= self._shard_bytes:
             self._close()
 
@@ -143,6 +180,9 @@ class _ShardWriter:
         name = shard_name(len(self._done))
         place = self._job_folder.shards.child(name)
         put_object(self._s3, place, bytes(self._open.body), SHARD_CONTENT_TYPE)
-        digest = self._open.identities.hexdigest()
-        self._done.append(Shard(name, self._open.records, len(self._open.body), digest))
+        self._done.append(self._open.close(name))
         self._open = _OpenShard()
+
+
+def _shown(document: Document) -> str:
+    return f"{document.source} line {document.line}"

@@ -11,13 +11,25 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from batch_transform.naming import S3Uri
 
 PART_BYTES = 8 << 20
-"""S3 wants at least 5 MiB in each part but the last, and takes 10,000 parts: 78 GiB an object."""
+"""S3 wants at least 5 MiB in each part but the last, and takes 10,000 parts."""
+_LATE_PART_BYTES = 64 << 20
+_EARLY_PARTS = 5_000
+"""So many small parts, then large ones: some 350 GiB an object, at 64 MiB of memory."""
 _READ_BYTES = 1 << 20
+_KEYS_A_DELETE = 1000
+_BREAKS_TOLERATED = 5
+_BROKEN = (ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
 @dataclass(frozen=True)
@@ -38,10 +50,19 @@ def list_objects(s3: Any, prefix: S3Uri) -> Iterator[S3Object]:
             yield S3Object(uri, entry["Size"], entry["ETag"])
 
 
+def open_object(s3: Any, uri: S3Uri, entity_tag: str | None = None) -> io.BufferedReader:
+    """
+    Open an object for reading in constant memory; given an *entity_tag*, that content or none.
+
+    botocore repeats a request that fails, but not a body that breaks off: here it is taken up
+    where it broke. Errors of AWS, `PreconditionFailed` among them, come with the first read.
+    """
+    return io.BufferedReader(_ResumingBody(s3, uri, entity_tag), _READ_BYTES)
+
+
 def read_lines(s3: Any, uri: S3Uri) -> Iterator[bytes]:
     """Yield the lines of an object, each with its line end. Only `\\n` ends a line."""
-    body = s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"]
-    with body, io.BufferedReader(body, _READ_BYTES) as lines:
+    with open_object(s3, uri) as lines:
         yield from lines
 
 
@@ -70,6 +91,12 @@ def read_object(s3: Any, uri: S3Uri) -> bytes | None:
         return None
 
 
+def read_beginning(s3: Any, uri: S3Uri, size: int) -> bytes:
+    """Return the first *size* bytes of an object that is not empty, or all of a smaller one."""
+    answer = s3.get_object(Bucket=uri.bucket, Key=uri.key, Range=f"bytes=0-{size - 1}")
+    return answer["Body"].read()
+
+
 def age_in_seconds(s3: Any, uri: S3Uri) -> float:
     """Return how long ago an object was written, by S3's own clock alone."""
     answer = s3.head_object(Bucket=uri.bucket, Key=uri.key)
@@ -79,18 +106,82 @@ def age_in_seconds(s3: Any, uri: S3Uri) -> float:
 
 def delete_objects(s3: Any, prefix: S3Uri) -> int:
     """Delete every object below the prefix and return how many there were."""
-    deleted = 0
-    for found in list_objects(s3, prefix):
-        s3.delete_object(Bucket=found.uri.bucket, Key=found.uri.key)
-        deleted += 1
-    return deleted
+    keys = [{"Key": found.uri.key} for found in list_objects(s3, prefix)]
+    for start in range(0, len(keys), _KEYS_A_DELETE):
+        some = {"Objects": keys[start : start + _KEYS_A_DELETE], "Quiet": True}
+        answer = s3.delete_objects(Bucket=prefix.bucket, Delete=some)
+        for refused in answer.get("Errors", []):
+            raise ClientError({"Error": refused}, "DeleteObjects")
+    return len(keys)
+
+
+def abort_uploads(s3: Any, prefix: S3Uri) -> int:
+    """Give up every unfinished upload below the prefix, whose parts are billed; count them."""
+    pages = s3.get_paginator("list_multipart_uploads").paginate(
+        Bucket=prefix.bucket, Prefix=prefix.key
+    )
+    uploads = [upload for page in pages for upload in page.get("Uploads", [])]
+    for upload in uploads:
+        s3.abort_multipart_upload(
+            Bucket=prefix.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+        )
+    return len(uploads)
+
+
+class _ResumingBody(io.RawIOBase):
+    """The bytes of one object, over as many connections as it takes."""
+
+    def __init__(self, s3: Any, uri: S3Uri, entity_tag: str | None) -> None:
+        self._s3 = s3
+        self._request = {"Bucket": uri.bucket, "Key": uri.key}
+        if entity_tag:
+            self._request["IfMatch"] = entity_tag
+        self._body: Any = None
+        self._position = 0
+        self._size: int | None = None
+        self._breaks = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if self._body is not None:
+            self._body.close()
+        super().close()
+
+    def _read(self, size: int) -> bytes:
+        while self._position != self._size:
+            try:
+                return self._connected().read(size)
+            except _BROKEN:
+                self._breaks += 1
+                self._body = None
+                if self._breaks > _BREAKS_TOLERATED:
+                    raise
+        return b""
+
+    def _connected(self) -> Any:
+        if self._body is None:
+            behind = {"Range": f"bytes={self._position}-"} if self._position else {}
+            answer = self._s3.get_object(**self._request, **behind)
+            self._request["IfMatch"] = answer["ETag"]  # never two contents in one reading
+            self._size = self._position + answer["ContentLength"]
+            self._body = answer["Body"]
+        return self._body
 
 
 class S3ObjectWriter:
     """
     Write one object of any size in constant memory, by multipart upload.
 
-    The object appears whole when the block ends well; after an exception nothing of it is left.
+    The object appears whole when the block ends well; after an exception nothing of it is left,
+    and neither is after a block that wrote nothing.
     """
 
     def __init__(self, s3: Any, uri: S3Uri, content_type: str) -> None:
@@ -104,7 +195,7 @@ class S3ObjectWriter:
     def write(self, data: bytes) -> None:
         """Add *data* to the end of the object."""
         self._buffer += data
-        if len(self._buffer) >= PART_BYTES:
+        if len(self._buffer) >= self._part_bytes():
             self._send_part()
 
     def __enter__(self) -> Self:
@@ -125,6 +216,9 @@ class S3ObjectWriter:
             self._abort()
             raise
 
+    def _part_bytes(self) -> int:
+        return PART_BYTES if len(self._parts) < _EARLY_PARTS else _LATE_PART_BYTES
+
     def _send_part(self) -> None:
         if self._upload_id is None:
             started = self._s3.create_multipart_upload(
@@ -140,6 +234,8 @@ class S3ObjectWriter:
 
     def _complete(self) -> None:
         if self._upload_id is None:
+            if not self._buffer:
+                return
             body = bytes(self._buffer)
             self._s3.put_object(**self._place, Body=body, ContentType=self._content_type)
             return

@@ -7,8 +7,8 @@ taken from its own service model, so they are neither copied nor forgotten.
 
 import difflib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.service_contract import Violation, service_model, violations
@@ -23,6 +23,9 @@ _FLAGS = {
     "ExecutionRoleArn": "--role-arn",
     "PrimaryContainer.Image": "--container-image",
     "PrimaryContainer.ModelDataUrl": "--s3-model-prefix",
+    "VpcConfig.SecurityGroupIds": "--security-groups",
+    "VpcConfig.Subnets": "--subnets",
+    "TransformOutput.KmsKeyId": "--kms-key-id",
     "TransformInput.DataSource.S3DataSource.S3Uri": "--s3-input-prefix",
     "TransformJobName": "--job-name",
     "TransformOutput.S3OutputPath": "--s3-output-prefix",
@@ -47,6 +50,11 @@ class TransformSettings:
     instance_count: int
     job_name: str
     region: str | None = None
+    is_strict: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    kms_key_id: str | None = None
+    subnets: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
 
     @property
     def input_uri(self) -> S3Uri:
@@ -79,6 +87,8 @@ class TransformSettings:
         if problem := instance_type_problem(self.instance_type):
             yield f"--instance-type: {problem}"
         yield from image_problems(self.image_uri, self.region)
+        if bool(self.subnets) != bool(self.security_group_ids):
+            yield "--subnets and --security-groups: SageMaker wants both or neither"
 
 
 def overlap_problems(input_uri: S3Uri, output_uri: S3Uri) -> Iterator[str]:

@@ -5,16 +5,22 @@ Planning reads and checks and costs nothing. Carrying out makes things in an ord
 whatever can fail comes before whatever is kept, and takes back what a failure would leave.
 """
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from batch_transform.aws import AwsClients, check_bucket
-from batch_transform.errors import InvalidSettings
+from batch_transform.container_image import pin_digest
+from batch_transform.errors import AwsRefused, InvalidInput, InvalidSettings
 from batch_transform.input_documents import InputFolder, InputScan, find_input
+from batch_transform.input_sample import sample_input
+from batch_transform.job_estimate import JobEstimate, estimate_job
 from batch_transform.job_record import JobRecord, write_job_record
+from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.model_artifact import (
     ModelArtifact,
     local_artifact,
@@ -23,9 +29,11 @@ from batch_transform.model_artifact import (
 )
 from batch_transform.naming import JobFolder, S3Uri, model_artifact_key
 from batch_transform.packed_input import PackedInput, pack
-from batch_transform.s3_objects import delete_objects
+from batch_transform.prices import hourly_price
+from batch_transform.s3_objects import delete_objects, put_object_once
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.settings import TransformSettings, request_problems
+from batch_transform.throughput import expected_throughput
 from batch_transform.transform_job import check_name_is_free, start_job
 from batch_transform.transform_profiles import OPTIMIZED, TransformProfile
 from batch_transform.transform_request import (
@@ -46,6 +54,9 @@ class TransformPlan:
     folder: JobFolder
     artifact: ModelArtifact
     input_folder: InputFolder
+    estimate: JobEstimate
+    is_strict: bool
+    kms_key_id: str | None
     create_model: Request
     create_transform_job: Request
 
@@ -59,6 +70,17 @@ class TransformPlan:
         """Tell whether the job reads packed shards instead of the user's own files."""
         return self.profile is OPTIMIZED
 
+    def remarks(self) -> list[str]:
+        """Return what an operator should know before this is carried out."""
+        resources = self.create_transform_job["TransformResources"]
+        remarks = [self.profile.instance_type_remark(resources["InstanceType"])]
+        if "@" not in self.create_model["PrimaryContainer"]["Image"]:
+            remarks.append("ECR did not tell the image's digest: the tag is used as it is")
+        if left_out := self.input_folder.left_out:
+            found = ", ".join(f"{count} {what}" for what, count in left_out.items())
+            remarks.append(f"not taken as input: {found}")
+        return [remark for remark in remarks if remark]
+
     def requests(self) -> dict[str, Request]:
         """Return the SageMaker requests by operation, in the order in which they are sent."""
         return {
@@ -69,7 +91,7 @@ class TransformPlan:
 
 def plan_transform(clients: AwsClients, settings: TransformSettings) -> TransformPlan:
     """
-    Check everything that can be checked and return what would be done.
+    Check everything that can be checked and return what would be done, and what it may cost.
 
     Raises InvalidSettings with all wrong values at once, before any call; then InvalidInput,
     AwsRefused or botocore's own errors for what only AWS can tell.
@@ -79,6 +101,9 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
         check_bucket(clients.s3, bucket)
     check_name_is_free(clients.sagemaker, settings.job_name)
     input_folder = find_input(clients.s3, settings.input_uri)
+    if settings.profile is not OPTIMIZED:
+        _check_taken_as_it_is(input_folder)
+    settings = replace(settings, image_uri=pin_digest(clients.ecr, settings.image_uri))
     artifact = _find_artifact(clients, settings)
     create_model, create_transform_job = _requests(settings, artifact, input_folder.uri)
     return TransformPlan(
@@ -86,6 +111,9 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
         folder=settings.folder,
         artifact=artifact,
         input_folder=input_folder,
+        estimate=_estimate(clients, settings, input_folder),
+        is_strict=settings.is_strict,
+        kms_key_id=settings.kms_key_id,
         create_model=create_model,
         create_transform_job=create_transform_job,
     )
@@ -107,24 +135,43 @@ def check_settings(settings: TransformSettings) -> None:
         raise InvalidSettings(problems)
 
 
-def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> None:
+def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> dict[str, int]:
     """
-    Pack, upload, make the Model and start the job.
+    Pack, upload, make the Model and start the job; return how many lines were left out, by code.
 
     Whatever fails, Ctrl-C included, the job's folder is emptied again. The model artefact and the
     SageMaker Model stay: both are named by content, and the next run takes them as they are.
     """
+    clients = clients.encrypting_with(plan.kms_key_id)
+    claim_folder(clients.s3, plan.folder, plan.requests())
     with ExitStack() as undo:
         undo.callback(delete_objects, clients.s3, plan.folder.root)
         if plan.packs_input:
             record = _record(plan, _pack(clients, plan, progress))
             write_job_record(clients.s3, plan.folder, record)
+            left_out = record.packed.left_out
         else:
-            _check_documents(clients, plan, progress)
+            left_out = _check_documents(clients, plan, progress)
         _upload_model(clients, plan, progress)
         ensure_model(clients.sagemaker, plan.create_model)
         start_job(clients.sagemaker, plan.create_transform_job)
         undo.pop_all()
+    return left_out
+
+
+def claim_folder(s3: Any, folder: JobFolder, requests: dict[str, Request]) -> None:
+    """
+    Write `request.json` into a job's folder, as the first to do so.
+
+    Of two runs of one name the second must neither add to the first one's shards nor, failing,
+    take them back. Raises AwsRefused for the second.
+    """
+    body = json.dumps(requests, indent=2, ensure_ascii=False).encode() + b"\n"
+    if not put_object_once(s3, folder.request, body, "application/json"):
+        raise AwsRefused(
+            f"{folder.root} is in use by another run, or one was killed there: choose another "
+            "--job-name, or remove what is left with check_batch_transform_status.py --clean"
+        )
 
 
 def _places(settings: TransformSettings) -> list[S3Uri]:
@@ -146,6 +193,9 @@ def _requests(
         model_data_url=artifact.uri,
         execution_role_arn=settings.role_arn,
         version=artifact.version,
+        subnets=settings.subnets,
+        security_group_ids=settings.security_group_ids,
+        tags=settings.tags,
     )
     create_transform_job = create_transform_job_request(
         profile=settings.profile,
@@ -155,6 +205,8 @@ def _requests(
         output_uri=settings.folder.shard_outputs if packs else settings.folder.root,
         instance_type=settings.instance_type,
         instance_count=settings.instance_count,
+        kms_key_id=settings.kms_key_id,
+        tags=settings.tags,
     )
     return create_model, create_transform_job
 
@@ -168,16 +220,48 @@ def _pack(clients: AwsClients, plan: TransformPlan, progress: Progress) -> Packe
             instance_count=plan.create_transform_job["TransformResources"]["InstanceCount"],
             max_payload_in_mb=plan.profile.max_payload_in_mb,
             on_file=lambda file: advance(file.size_in_bytes),
+            is_strict=plan.is_strict,
         )
 
 
-def _check_documents(clients: AwsClients, plan: TransformPlan, progress: Progress) -> None:
-    """Read all files once: a bad line is cheaper to find before a machine is rented."""
-    scan = InputScan(clients.s3, plan.input_folder, plan.profile.max_payload_in_mb)
+def _check_documents(
+    clients: AwsClients, plan: TransformPlan, progress: Progress
+) -> dict[str, int]:
+    """
+    Read all files once: a bad line is cheaper to find before a machine is rented.
+
+    One that is too large would cost its file all its answers, so it is always refused.
+    """
+    left_out = LeftOutLines(clients.s3)
+    scan = InputScan(clients.s3, plan.input_folder, plan.profile.max_payload_in_mb, left_out)
     with progress("Checking documents", plan.input_folder.size_in_bytes) as advance:
         for document in scan.documents(lambda file: advance(file.size_in_bytes)):
             scan.fits(document, len(document.text.encode()))
-    scan.check()
+    left_out.refuse(*([] if plan.is_strict else ["DocumentTooLarge"]))
+    return dict(left_out.counts)
+
+
+def _check_taken_as_it_is(input_folder: InputFolder) -> None:
+    """SageMaker lists the prefix of a standard job itself, so what lies there must all be text."""
+    gzipped = [file.source for file in input_folder.files if file.is_gzipped]
+    if gzipped:
+        raise InvalidInput(
+            f"{len(gzipped)} files under {input_folder.uri} are gzipped, {gzipped[0]} first: a "
+            "standard job reads files as they are. Unpack them, or run the optimized job"
+        )
+
+
+def _estimate(
+    clients: AwsClients, settings: TransformSettings, input_folder: InputFolder
+) -> JobEstimate:
+    return estimate_job(
+        sample_input(clients.s3, input_folder),
+        throughput=expected_throughput(clients, settings.output_uri, settings.instance_type),
+        price=hourly_price(clients.pricing, settings.instance_type, clients.region),
+        instance_type=settings.instance_type,
+        instance_count=settings.instance_count,
+        is_packed=settings.profile is OPTIMIZED,
+    )
 
 
 def _upload_model(clients: AwsClients, plan: TransformPlan, progress: Progress) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 MAX_REQUEST_MEMORY_IN_MB = 100
 GPU_AMI_VERSION = "al2-ami-sagemaker-batch-gpu-535"
 _GPU_INSTANCE = re.compile(r"ml\.(p|g)\d")
+_LOCAL_SSD_INSTANCE = re.compile(r"ml\.(g\d|[a-z]\d[a-z]*d)")
 _NEURON_INSTANCE = re.compile(r"ml\.(trn|inf)\d")
 
 
@@ -62,6 +63,11 @@ def instance_type_problem(instance_type: str) -> str | None:
 def is_gpu(instance_type: str) -> bool:
     """Tell whether *instance_type* has NVIDIA GPUs."""
     return bool(_GPU_INSTANCE.match(instance_type))
+
+
+def takes_volume_key(instance_type: str) -> bool:
+    """Tell whether its volume can have a key: a local SSD is encrypted by the machine itself."""
+    return not _LOCAL_SSD_INSTANCE.match(instance_type)
 
 
 def transform_ami_version(instance_type: str) -> str | None:

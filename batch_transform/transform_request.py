@@ -4,20 +4,31 @@ Pure requests: the dicts that CreateModel and CreateTransformJob take, and nothi
 Built first and printed by `--dry-run`, so what is shown is what would be sent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batch_transform.naming import S3Uri, model_name_for
-from batch_transform.transform_profiles import TransformProfile, transform_ami_version
+from batch_transform.transform_profiles import (
+    TransformProfile,
+    takes_volume_key,
+    transform_ami_version,
+)
 
 Request = dict[str, Any]
 
 
 def create_model_request(
-    *, image_uri: str, model_data_url: S3Uri, execution_role_arn: str, version: str = ""
+    *,
+    image_uri: str,
+    model_data_url: S3Uri,
+    execution_role_arn: str,
+    version: str = "",
+    subnets: Sequence[str] = (),
+    security_group_ids: Sequence[str] = (),
+    tags: Mapping[str, str] | None = None,
 ) -> Request:
     """
-    Return a CreateModel request, named by what it holds.
+    Return a CreateModel request, named by what it holds; tags do not change the name.
 
     *version* tells two contents of one URL apart (an ETag); a URL that is named by its content
     needs none. Batch Transform refuses models made with ModelDataSource, hence ModelDataUrl.
@@ -27,7 +38,13 @@ def create_model_request(
         "ExecutionRoleArn": execution_role_arn,
         "EnableNetworkIsolation": True,
     }
-    return {"ModelName": model_name_for({**content, "version": version}), **content}
+    if subnets:
+        content["VpcConfig"] = {
+            "Subnets": list(subnets),
+            "SecurityGroupIds": list(security_group_ids),
+        }
+    name = model_name_for({**content, "version": version})
+    return {"ModelName": name, **content, **_tags(tags)}
 
 
 def create_transform_job_request(
@@ -39,13 +56,24 @@ def create_transform_job_request(
     output_uri: S3Uri,
     instance_type: str,
     instance_count: int,
+    input_is_manifest: bool = False,
+    kms_key_id: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Request:
-    """Return a CreateTransformJob request for one of the two profiles."""
+    """
+    Return a CreateTransformJob request for one of the two profiles.
+
+    *input_uri* is a prefix or, if *input_is_manifest*, one file that lists the objects.
+    *kms_key_id* encrypts the output, and the volume where the instance type allows it.
+    """
     resources: Request = {"InstanceType": instance_type, "InstanceCount": instance_count}
     if ami_version := transform_ami_version(instance_type):
         resources["TransformAmiVersion"] = ami_version
-    request: Request = {
+    encryption = {"KmsKeyId": kms_key_id} if kms_key_id else {}
+    if kms_key_id and takes_volume_key(instance_type):
+        resources["VolumeKmsKeyId"] = kms_key_id
+    data_type = "ManifestFile" if input_is_manifest else "S3Prefix"
+    return {
         "TransformJobName": job_name,
         "ModelName": model_name,
         "BatchStrategy": profile.batch_strategy,
@@ -56,7 +84,7 @@ def create_transform_job_request(
             "InvocationsMaxRetries": profile.invocations_max_retries,
         },
         "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": str(input_uri)}},
+            "DataSource": {"S3DataSource": {"S3DataType": data_type, "S3Uri": str(input_uri)}},
             "ContentType": profile.content_type,
             "SplitType": "Line",
         },
@@ -64,9 +92,14 @@ def create_transform_job_request(
             "S3OutputPath": str(output_uri),
             "Accept": profile.accept,
             "AssembleWith": "Line",
+            **encryption,
         },
         "TransformResources": resources,
+        **_tags(tags),
     }
-    if tags:
-        request["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
-    return request
+
+
+def _tags(tags: Mapping[str, str] | None) -> Request:
+    if not tags:
+        return {}
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}

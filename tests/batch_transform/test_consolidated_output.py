@@ -66,7 +66,7 @@ class Packed:
 
     def predictions(self) -> bytes:
         """Return the consolidated file."""
-        place = self.folder.predictions
+        place = self.folder.predictions()
         return self.clients.s3.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
 
     def left(self) -> set[str]:
@@ -125,7 +125,7 @@ def test_the_summary_counts_what_was_answered(packed: Packed) -> None:
         "Debt": {"documents": 3, "mean_confidence": 0.75},
         "Family": {"documents": 1, "mean_confidence": 0.75},
     }
-    assert summary["blank_lines_skipped"] == 1
+    assert summary["left_out"] == {"EmptyDocument": 1}
     assert summary["billed_seconds"] == 180
 
 

@@ -1,5 +1,6 @@
 """Packing: every document once, with its name and line; what is no document is told, not lost."""
 
+import gzip
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from batch_transform.aws import AwsClients
 from batch_transform.errors import InvalidInput
-from batch_transform.input_documents import Document, InputFile, find_input
+from batch_transform.input_documents import Document, InputFile, InputFolder, find_input
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import (
     IdentityDigest,
@@ -23,8 +24,15 @@ from batch_transform.s3_objects import list_objects, read_lines
 
 def pack_all(clients: AwsClients, uri: S3Uri, folder: JobFolder, **changes: Any) -> PackedInput:
     """Pack everything under *uri*."""
+    return pack_found(clients, find_input(clients.s3, uri), folder, **changes)
+
+
+def pack_found(
+    clients: AwsClients, found: InputFolder, folder: JobFolder, **changes: Any
+) -> PackedInput:
+    """Pack what was listed."""
     arguments = {"instance_count": 1, "max_payload_in_mb": 6, "on_file": lambda _: None} | changes
-    return pack(clients.s3, find_input(clients.s3, uri), folder, **arguments)
+    return pack(clients.s3, found, folder, **arguments)
 
 
 def packed_records(clients: AwsClients, folder: JobFolder) -> list[dict[str, Any]]:
@@ -47,7 +55,8 @@ def test_every_document_is_packed_once_with_its_name_and_line(
         {"source": "one.txt", "line": 3, "text": "third"},
         {"source": "two.txt", "line": 1, "text": "a\u2028b"},
     ]
-    assert (packed.files, packed.documents, packed.blank_lines) == (2, 3, 2)
+    assert (packed.files, packed.documents) == (2, 3)
+    assert packed.left_out == {"EmptyDocument": 2}
 
 
 def test_a_byte_order_mark_is_no_text(
@@ -61,10 +70,12 @@ def test_a_byte_order_mark_is_no_text(
 def test_the_prefix_takes_exactly_its_folder(
     clients: AwsClients, documents: Any, folder: JobFolder
 ) -> None:
-    """Neighbours, folder markers and empty objects are not input; subfolders are."""
+    """Neighbours, markers, empty objects and earlier outputs are not input; subfolders are."""
     for key, body in {
         "input/": b"",
         "input/empty.txt": b"",
+        "input/_SUCCESS": b"done",
+        "input/deep.txt.out": b"{}",
         "input/sub/deep file %.txt": b"deep\n",
         "input_old/other.txt": b"other\n",
     }.items():
@@ -100,26 +111,138 @@ def test_files_of_blank_lines_are_refused(
         pack_all(clients, documents.put(a=b"\n \n"), folder)
 
 
-def test_lines_that_are_not_utf8_are_named_all_of_them(
+def left_out(clients: AwsClients, folder: JobFolder) -> list[tuple[str, int, str]]:
+    """Return source, line and code of each line that was not sent."""
+    lines = map(json.loads, read_lines(clients.s3, folder.left_out))
+    return [(line["source"], line["line"], line["error"]["code"]) for line in lines]
+
+
+def test_lines_that_cannot_be_sent_are_accounted_for(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """By name, line and reason, in a file of the job; the other documents go their way."""
+    uri = documents.put(a=b"good\nbad \xe9\n\n" + b"x" * (1 << 20) + b"\nlast", b=b"\xff\n")
+    packed = pack_all(clients, uri, folder, max_payload_in_mb=1)
+    assert [record["text"] for record in packed_records(clients, folder)] == ["good", "last"]
+    assert left_out(clients, folder) == [
+        ("a.txt", 2, "InvalidEncoding"),
+        ("a.txt", 3, "EmptyDocument"),
+        ("a.txt", 4, "DocumentTooLarge"),
+        ("b.txt", 1, "InvalidEncoding"),
+    ]
+    assert packed.left_out == {"InvalidEncoding": 2, "EmptyDocument": 1, "DocumentTooLarge": 1}
+
+
+def test_a_record_can_outgrow_the_payload_by_its_escapes(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """A line that fits as text may not fit as JSON; it is found all the same."""
+    uri = documents.put(a=b"short\n" + b'"' * (600 << 10) + b"\n")
+    packed = pack_all(clients, uri, folder, max_payload_in_mb=1)
+    assert packed.left_out == {"DocumentTooLarge": 1}
+
+
+def test_no_account_is_left_where_every_line_is_sent(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """An empty file would only raise questions."""
+    packed = pack_all(clients, documents.put(a=b"x\n"), folder)
+    assert packed.left_out == {}
+    assert list(list_objects(clients.s3, folder.left_out)) == []
+
+
+def test_a_strict_run_names_all_lines_that_cannot_be_sent(
     clients: AwsClients, documents: Any, folder: JobFolder
 ) -> None:
     """The refusal names file, line and byte of each."""
     uri = documents.put(a=b"good\nbad \xe9\n", b=b"\xff\n", c=b"fine\n")
     with pytest.raises(InvalidInput) as refused:
-        pack_all(clients, uri, folder)
+        pack_all(clients, uri, folder, is_strict=True)
     message = str(refused.value)
     assert "a.txt line 2: byte 5 of the line is not UTF-8 (0xe9)" in message
     assert "b.txt line 1" in message
     assert "c.txt" not in message
 
 
-def test_a_document_over_the_payload_is_named(
+def test_an_input_of_unreadable_lines_alone_is_refused(
     clients: AwsClients, documents: Any, folder: JobFolder
 ) -> None:
-    """SageMaker would fail the whole shard for it."""
-    uri = documents.put(a=b"short\n" + b"x" * (1 << 20) + b"\n")
-    with pytest.raises(InvalidInput, match=r"a\.txt line 2.*1 MB"):
-        pack_all(clients, uri, folder, max_payload_in_mb=1)
+    """There is nothing to send, and the reason is told."""
+    with pytest.raises(InvalidInput, match=r"a\.txt line 1: byte 1"):
+        pack_all(clients, documents.put(a=b"\xff\n"), folder)
+
+
+def test_gzipped_files_are_read_as_what_they_hold(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """The name stays the user's own, and so do the line numbers."""
+    documents.put_key("input/a.txt.gz", gzip.compress(b"one\n\nthree\n"))
+    pack_all(clients, documents.uri, folder)
+    assert [(r["source"], r["line"]) for r in packed_records(clients, folder)] == [
+        ("a.txt.gz", 1),
+        ("a.txt.gz", 3),
+    ]
+
+
+@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"one\n" * 999)[:-9], b"\x1f\x8bxxxx"])
+def test_a_file_that_only_claims_to_be_gzipped_is_named(
+    clients: AwsClients, documents: Any, folder: JobFolder, body: bytes
+) -> None:
+    """Half an upload must not pass for a short file."""
+    documents.put_key("input/a.txt.gz", body)
+    with pytest.raises(InvalidInput, match=r"a\.txt\.gz ends in \.gz"):
+        pack_all(clients, documents.uri, folder)
+
+
+@pytest.mark.parametrize("size", [10, 3 << 20])
+def test_a_file_changed_after_it_was_listed_is_named(
+    clients: AwsClients, documents: Any, folder: JobFolder, size: int
+) -> None:
+    """Plan and job must speak of the same content, whether it is fetched whole or streamed."""
+    found = find_input(clients.s3, documents.put(a=b"x" * size))
+    documents.put(a=b"y" * size)
+    with pytest.raises(InvalidInput, match=r"a\.txt was changed after it was listed"):
+        pack_found(clients, found, folder)
+
+
+def test_a_file_deleted_after_it_was_listed_is_named(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """The operator decides whether it should have been there."""
+    found = find_input(clients.s3, documents.put(a=b"x", b=b"y"))
+    clients.s3.delete_object(Bucket=found.uri.bucket, Key="input/b.txt")
+    with pytest.raises(InvalidInput, match=r"b\.txt was deleted after it was listed"):
+        pack_found(clients, found, folder)
+
+
+def test_many_small_files_and_a_large_one_keep_their_order(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Small ones are fetched several at once, the large one is streamed; identity follows name."""
+    names = [f"file{number:03d}" for number in range(150)]
+    large = b"long words\n" * 120_000
+    found = find_input(
+        clients.s3, documents.put(**dict.fromkeys(names, b"x\n") | {"file075": large})
+    )
+    packed = pack_found(clients, found, folder)
+    assert packed.documents == 149 + 120_000
+    sources = [record["source"] for record in packed_records(clients, folder)]
+    assert sources == sorted(sources)
+    assert packed.shards[0].first == "file000.txt line 1"
+    assert packed.shards[-1].last == "file149.txt line 1"
+
+
+def test_odd_keys_and_odd_texts_arrive_as_they_are(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Spaces, `%`, Unicode, a written-out line end, and the same document twice."""
+    keys = ["a b.txt", "50%.txt", "%20.txt", "Übung/\U0001f4b6.txt", "a+b&c=d.txt"]
+    for key in keys:
+        documents.put_key(f"input/{key}", b"one\\n two\none\\n two")
+    pack_all(clients, documents.uri, folder)
+    records = packed_records(clients, folder)
+    assert {record["source"] for record in records} == set(keys)
+    assert [record["text"] for record in records] == ["one\\n two"] * 10
 
 
 def test_shards_are_balanced_and_account_for_every_record(

@@ -1,14 +1,19 @@
 """Objects as streams: written in parts or whole, and never half."""
 
+import io
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import IncompleteReadError
+from botocore.response import StreamingBody
 
 from batch_transform.aws import AwsClients
 from batch_transform.naming import S3Uri
 from batch_transform.s3_objects import (
     PART_BYTES,
     S3ObjectWriter,
+    abort_uploads,
     delete_objects,
     list_objects,
     read_lines,
@@ -25,7 +30,7 @@ def unfinished_uploads(s3: Any, bucket: str) -> list:
     return s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
 
 
-@pytest.mark.parametrize("size", [0, 1, PART_BYTES, 2 * PART_BYTES + 17])
+@pytest.mark.parametrize("size", [1, PART_BYTES, 2 * PART_BYTES + 17])
 def test_what_is_written_in_pieces_is_read_as_one(
     clients: AwsClients, bucket: str, size: int
 ) -> None:
@@ -36,6 +41,13 @@ def test_what_is_written_in_pieces_is_read_as_one(
         for start in range(0, size, 3_000_000):
             writer.write(data[start : start + 3_000_000])
     assert body_of(clients.s3, uri) == data
+
+
+def test_nothing_written_is_no_object(clients: AwsClients, bucket: str) -> None:
+    """A file of errors appears only where there are any."""
+    with S3ObjectWriter(clients.s3, S3Uri(bucket, "object"), "text/plain"):
+        pass
+    assert list(list_objects(clients.s3, S3Uri(bucket))) == []
 
 
 @pytest.mark.parametrize("size", [10, 2 * PART_BYTES])
@@ -52,6 +64,91 @@ def test_a_failure_leaves_nothing(clients: AwsClients, bucket: str, size: int) -
         write_and_fail()
     assert list(list_objects(clients.s3, uri)) == []
     assert unfinished_uploads(clients.s3, bucket) == []
+
+
+class BreakingS3:
+    """An S3 whose connections break off after some bytes, the first *breaks* of them."""
+
+    def __init__(self, s3: Any, breaks: int) -> None:
+        self._s3, self.breaks, self.requests = s3, breaks, []
+
+    def get_object(self, **request: Any) -> dict[str, Any]:
+        """Answer with a body that breaks off."""
+        self.requests.append(request)
+        answer = self._s3.get_object(**request)
+        if len(self.requests) <= self.breaks:
+            body = io.BytesIO(answer["Body"].read(1000))
+            answer["Body"] = StreamingBody(body, answer["ContentLength"])
+        return answer
+
+
+def test_a_body_that_breaks_off_is_taken_up_where_it_broke(
+    clients: AwsClients, bucket: str
+) -> None:
+    """botocore repeats requests, not bodies; and the rest must be of the same content."""
+    lines = [b"%06d\n" % number for number in range(1000)]
+    clients.s3.put_object(Bucket=bucket, Key="lines", Body=b"".join(lines))
+    breaking = BreakingS3(clients.s3, breaks=3)
+    assert list(read_lines(breaking, S3Uri(bucket, "lines"))) == lines
+    assert [request.get("Range") for request in breaking.requests] == [
+        None,
+        "bytes=1000-",
+        "bytes=2000-",
+        "bytes=3000-",
+    ]
+    assert all("IfMatch" in request for request in breaking.requests[1:])
+
+
+def test_a_body_that_always_breaks_off_is_given_up(clients: AwsClients, bucket: str) -> None:
+    """A dead network ends in an error, not in a loop nor in a short file."""
+    clients.s3.put_object(Bucket=bucket, Key="large", Body=bytes(100_000))
+    with pytest.raises(IncompleteReadError):
+        list(read_lines(BreakingS3(clients.s3, breaks=99), S3Uri(bucket, "large")))
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_errors_of_s3_that_pass_are_waited_out(
+    clients: AwsClients, bucket: str, status: int
+) -> None:
+    """Throttling and internal errors are tried again, and nobody hears of them."""
+    s3 = clients.client("s3")
+    failures = iter([status, status])
+
+    def fail(request: Any, **_: Any) -> AWSResponse | None:
+        if (code := next(failures, None)) is None:
+            return None
+        raw = io.BytesIO(b"<Error><Code>SlowDown</Code></Error>")
+        raw.stream = lambda *_args, **_kwargs: iter([raw.getvalue()])
+        return AWSResponse(request.url, code, {}, raw)
+
+    s3.meta.events.register("before-send.s3", fail)
+    with S3ObjectWriter(s3, S3Uri(bucket, "object"), "text/plain") as writer:
+        writer.write(b"x\n")
+    assert body_of(clients.s3, S3Uri(bucket, "object")) == b"x\n"
+    assert next(failures, None) is None
+
+
+def test_what_is_written_is_encrypted_with_the_key_asked_for(
+    clients: AwsClients, bucket: str
+) -> None:
+    """Small objects and multipart ones alike; no writer needs to think of it."""
+    s3 = clients.encrypting_with("alias/disputes").s3
+    for name, size in {"small": 10, "large": PART_BYTES + 1}.items():
+        with S3ObjectWriter(s3, S3Uri(bucket, name), "text/plain") as writer:
+            writer.write(bytes(size))
+        found = clients.s3.head_object(Bucket=bucket, Key=name)
+        assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == (
+            "aws:kms",
+            "alias/disputes",
+        )
+
+
+def test_unfinished_uploads_are_given_up(clients: AwsClients, bucket: str) -> None:
+    """A script that was killed leaves parts, which are billed until somebody removes them."""
+    for key in ("job/a", "other/b"):
+        clients.s3.create_multipart_upload(Bucket=bucket, Key=key)
+    assert abort_uploads(clients.s3, S3Uri(bucket, "job/")) == 1
+    assert [upload["Key"] for upload in unfinished_uploads(clients.s3, bucket)] == ["other/b"]
 
 
 def test_only_a_line_feed_ends_a_line(clients: AwsClients, bucket: str) -> None:

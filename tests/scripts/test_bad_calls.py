@@ -86,10 +86,10 @@ def test_a_dead_network_is_explained(ready_operator: Any) -> None:
 
 
 @BOTH
-def test_lines_that_are_not_utf8_are_named(ready_operator: Any, script: str) -> None:
+def test_a_strict_run_refuses_lines_that_are_not_utf8(ready_operator: Any, script: str) -> None:
     """File and line; nothing packed stays in the bucket and no job is started."""
     ready_operator.upload(good=b"fine\n", bad=b"fine\ncaf\xe9\n")
-    told = refused(ready_operator, script, "--job-name", "never-started")
+    told = refused(ready_operator, script, "--strict", "--job-name", "never-started")
     assert "bad.txt line 2" in told
     assert jobs_named(ready_operator, "never-started") == []
 
@@ -130,6 +130,6 @@ def test_a_job_that_is_not_there_is_named(operator: Any) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--list-jobs", "--job-name", "x")])
 def test_the_status_script_wants_one_task(operator: Any, arguments: tuple) -> None:
-    """Either the list or one job."""
+    """Exactly one of those it can do."""
     told = refused(operator, "check_batch_transform_status.py", *arguments, code=2)
-    assert "either --list-jobs or --job-name" in told
+    assert "--list-jobs, --job-name NAME" in told

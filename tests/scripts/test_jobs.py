@@ -27,13 +27,15 @@ def test_the_optimized_job_answers_every_line_with_text_once(ready_operator: Any
     summary = json.loads((ready_operator.cwd / "results" / "summary.json").read_text())
     assert len(predictions) == len(LINES_WITH_TEXT)
     assert answered(predictions) == LINES_WITH_TEXT
-    assert (summary["documents"], summary["blank_lines_skipped"]) == (4, 1)
+    assert (summary["documents"], summary["left_out"]) == (4, {"EmptyDocument": 1})
     job_name = summary["job_name"]
     written = {
         key for key in ready_operator.object_keys() if not key.startswith(("input/", "models/"))
     }
     assert {key.removeprefix(f"output/{job_name}/") for key in written} == {
+        "request.json",
         "job.json",
+        "left_out.jsonl",
         "input/shard-00000.jsonl",
         "output/shard-00000.jsonl.out",
         "predictions.json",
@@ -52,6 +54,8 @@ def test_the_standard_job_answers_each_file_with_a_file(ready_operator: Any) -> 
         key.removeprefix(f"output/{name}/"): ready_operator.read(key).decode()
         for key in ready_operator.object_keys(f"output/{name}/")
     }
+    request = outputs.pop("request.json")
+    assert json.loads(request)["CreateTransformJob"]["TransformJobName"] == name
     assert outputs.keys() == {"one.txt.out", "windows.txt.out", "unicode.txt.out"}
     assert all(
         "predictions" in json.loads(line) for line in outputs["unicode.txt.out"].splitlines()
