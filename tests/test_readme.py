@@ -17,6 +17,7 @@ RUN_ELSEWHERE = {
     "python3.11 -m venv .venv": "Makefile",
     ". .venv/bin/activate": "Makefile",
     "pip install -r requirements.txt": "Makefile",
+    "pip install -r requirements-training.txt": "Makefile",
     "custom_container/build_and_push.sh": "tests/custom_container/test_build_and_push.py",
 }
 """Commands that need what a test has not, and where else they are shown to work."""
