@@ -92,11 +92,7 @@ def test_the_request_function_may_do_its_work_and_no_more(site: Site, probe: Pro
             "another machine": (*create, job_request(site, instance_type="ml.g5.48xlarge")),
             "another model": (*create, job_request(site, model="own")),
             "a model": ("sagemaker", "create_model", model),
-            "stopping": (
-                "sagemaker",
-                "stop_transform_job",
-                started_job,
-            ),
+            "stopping": ("sagemaker", "stop_transform_job", started_job),
             "reading elsewhere": ("s3", "get_object", s3_object),
             "writing input": ("s3", "put_object", new_input),
             "writing output": ("s3", "put_object", NEW_OUTPUT),
