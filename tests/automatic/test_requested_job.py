@@ -143,17 +143,16 @@ class KilledWhilePacking:
 
     def __init__(self, s3: Any) -> None:
         self._s3 = s3
+        self._is_dead = False
 
     def __getattr__(self, name: str) -> Any:
+        if self._is_dead:
+            raise Killed
         return getattr(self._s3, name)
 
     def put_object(self, **arguments: Any) -> Any:
-        if arguments["Key"].endswith("/job.json"):
-            raise Killed
-        return self._s3.put_object(**arguments)
-
-    def delete_object(self, **_arguments: Any) -> None:
-        """A killed function deletes nothing."""
+        self._is_dead = self._is_dead or arguments["Key"].endswith("/job.json")
+        return self.__getattr__("put_object")(**arguments)
 
 
 def test_while_one_call_packs_another_waits(
