@@ -6,13 +6,16 @@ INSTALLED := $(VENV)/.installed
 AWS_CLI := $(VENV)-aws-cli
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo demo-automatic test check format clean
 
 help: ## Show what can be typed
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 
 demo: $(INSTALLED) ## Run the whole job on this machine: no AWS account, no Docker
 	@$(VENV)/bin/python -m local_aws demo
+
+demo-automatic: $(INSTALLED) ## Deploy the queue on this machine, send requests, take it down
+	@$(VENV)/bin/python -m local_aws demo-automatic
 
 test: check $(AWS_CLI)/.installed ## Lint, then run every test
 	$(VENV)/bin/python -m pytest

@@ -13,11 +13,13 @@ ROOT = Path(__file__).parents[1]
 AWS_CLI = ROOT / ".venv-aws-cli" / "bin" / "aws"
 RUN_ELSEWHERE = {
     "make demo": "tests/test_demo.py",
+    "make demo-automatic": "tests/automatic/test_demo.py",
     "make test": "tests/test_readme.py",
     "python3.11 -m venv .venv": "Makefile",
     ". .venv/bin/activate": "Makefile",
     "pip install -r requirements.txt": "Makefile",
     "pip install -r requirements-training.txt": "Makefile",
+    "python check_batch_transform_status.py --redrive MESSAGE": "tests/automatic/test_requests.py",
     "custom_container/build_and_push.sh": "tests/custom_container/test_build_and_push.py",
 }
 """Commands that need what a test has not, and where else they are shown to work."""
