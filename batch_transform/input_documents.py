@@ -103,6 +103,17 @@ def find_input(s3: Any, prefix: S3Uri) -> InputFolder:
     return found
 
 
+def check_readable_as_it_is(folder: InputFolder) -> None:
+    """Raise InvalidInput for gzipped files, which a job that packs nothing cannot read."""
+    gzipped = [file.source for file in folder.files if file.is_gzipped]
+    if gzipped:
+        raise InvalidInput(
+            f"{len(gzipped)} files under {folder.uri} are gzipped, {gzipped[0]} first: a standard "
+            "job, or one whose input is too large to pack, reads files as they are. Unpack them, "
+            "or run the optimized job"
+        )
+
+
 class InputScan:
     """One reading of a whole input, which keeps account of every line that is no document."""
 

@@ -14,7 +14,11 @@ from botocore.exceptions import ClientError
 
 from batch_transform.aws import AwsClients, error_code, exists_in_s3
 from batch_transform.errors import NotYet, RefusedRequest
-from batch_transform.input_documents import InputFolder, find_input
+from batch_transform.input_documents import (
+    InputFolder,
+    check_readable_as_it_is,
+    find_input,
+)
 from batch_transform.job_record import JobRecord, write_job_record
 from batch_transform.naming import S3Uri
 from batch_transform.packed_input import pack
@@ -85,14 +89,14 @@ class JobStarter:
         if job.profile is OPTIMIZED and exists_in_s3(s3, folder.record):
             return folder.shards
         found = find_input(s3, job.input_uri)
-        if job.profile is not OPTIMIZED or not self._can_pack(found):
-            return found.uri
-        if is_first:
-            self._pack(job, found)
-            return folder.shards
-        if age_in_seconds(s3, folder.request) < self.time_limit_in_seconds:
-            raise NotYet(f"the input of {job.job_name} is being packed")
-        delete_objects(s3, folder.shards)
+        if job.profile is OPTIMIZED and self._can_pack(found):
+            if is_first:
+                self._pack(job, found)
+                return folder.shards
+            if age_in_seconds(s3, folder.request) < self.time_limit_in_seconds:
+                raise NotYet(f"the input of {job.job_name} is being packed")
+            delete_objects(s3, folder.shards)
+        check_readable_as_it_is(found)
         return found.uri
 
     def _can_pack(self, found: InputFolder) -> bool:

@@ -15,8 +15,13 @@ from typing import Any
 
 from batch_transform.aws import AwsClients, check_bucket
 from batch_transform.container_image import pin_digest
-from batch_transform.errors import AwsRefused, InvalidInput, InvalidSettings
-from batch_transform.input_documents import InputFolder, InputScan, find_input
+from batch_transform.errors import AwsRefused, InvalidSettings
+from batch_transform.input_documents import (
+    InputFolder,
+    InputScan,
+    check_readable_as_it_is,
+    find_input,
+)
 from batch_transform.input_sample import sample_input
 from batch_transform.job_estimate import JobEstimate, estimate_job
 from batch_transform.job_record import JobRecord, write_job_record
@@ -102,7 +107,7 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
     check_name_is_free(clients.sagemaker, settings.job_name)
     input_folder = find_input(clients.s3, settings.input_uri)
     if settings.profile is not OPTIMIZED:
-        _check_taken_as_it_is(input_folder)
+        check_readable_as_it_is(input_folder)
     settings = replace(settings, image_uri=pin_digest(clients.ecr, settings.image_uri))
     artifact = _find_artifact(clients, settings)
     create_model, create_transform_job = _requests(settings, artifact, input_folder.uri)
@@ -239,16 +244,6 @@ def _check_documents(
             scan.fits(document, len(document.text.encode()))
     left_out.refuse(*([] if plan.is_strict else ["DocumentTooLarge"]))
     return dict(left_out.counts)
-
-
-def _check_taken_as_it_is(input_folder: InputFolder) -> None:
-    """SageMaker lists the prefix of a standard job itself, so what lies there must all be text."""
-    gzipped = [file.source for file in input_folder.files if file.is_gzipped]
-    if gzipped:
-        raise InvalidInput(
-            f"{len(gzipped)} files under {input_folder.uri} are gzipped, {gzipped[0]} first: a "
-            "standard job reads files as they are. Unpack them, or run the optimized job"
-        )
 
 
 def _estimate(

@@ -69,10 +69,11 @@ class Site:
         return self.environment["SQS_QUEUE_URL"]
 
     def put_input(self, **files: bytes) -> str:
-        """Put `name=b"…"` below a new input prefix and return that."""
+        """Put `name=b"…"` as name.txt (a suffix stays) below a new prefix and return that."""
         prefix = f"input/{uuid.uuid4().hex}/"
         for name, body in files.items():
-            self.client("s3").put_object(Bucket=BUCKET, Key=f"{prefix}{name}.txt", Body=body)
+            key = prefix + (name if "." in name else f"{name}.txt")
+            self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
         return f"s3://{BUCKET}/{prefix}"
 
     def send(self, body: str | dict[str, Any]) -> str:

@@ -224,6 +224,16 @@ def test_input_that_is_no_text_leaves_nothing_behind(
     assert starter.start(job)
 
 
+def test_gzipped_input_is_refused_where_nothing_is_packed(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """SageMaker would hand the compressed bytes to the container as if they were text."""
+    job = request_job(bare_site.put_input(**{"a.txt.gz": b"\x1f\x8b"}), profile="standard")
+    with pytest.raises(InvalidInput, match="gzipped"):
+        starter.start(job)
+    assert bare_site.jobs(job.job_name) == []
+
+
 def test_one_id_for_two_requests_is_refused(
     bare_site: Site, starter: JobStarter, request_job: Callable
 ) -> None:
