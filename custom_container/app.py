@@ -4,25 +4,40 @@ Knows nothing of models: a request is input_fn, predict_fn, output_fn. gunicorn 
 module in its worker, so that nothing is loaded before the fork.
 """
 
-import json
+import socket
 import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from src.background_model import BackgroundModel
-from src.errors import ModelLoading, NotAcceptable, UnreadableRequest, UnsupportedContentType
-from src.inference import Answers, input_fn, model_fn, output_fn, predict_fn
+from src.content_encoding import decoded_body
+from src.devices import given_gpus
+from src.errors import (
+    ClientGone,
+    ModelLoading,
+    NotAcceptable,
+    PayloadTooLarge,
+    UnreadableRequest,
+    UnsupportedContentType,
+)
+from src.inference import input_fn, model_fn, output_fn, predict_fn
+from src.invocation_log import InvocationLog
 from src.records import TEXT, WRITERS
 from src.settings import Settings
 
+# SageMaker invokes only after a good /ping, so who asks while the model loads asks a worker that
+# follows a lost one, and its few retries would be spent long before the model is there.
+PATIENCE_IN_SECONDS = 300
 STATUS_CODES: dict[type[Exception], int] = {
     UnreadableRequest: 400,
     NotAcceptable: 406,
+    PayloadTooLarge: 413,
     UnsupportedContentType: 415,
+    ClientGone: 499,  # for the log: nobody reads it
     ModelLoading: 503,
 }
 
@@ -32,12 +47,22 @@ def create_app(
     model: BackgroundModel,
     log: TextIO = sys.stdout,
     clock: Callable[[], float] = time.perf_counter,
+    patience_in_seconds: float = PATIENCE_IN_SECONDS,
 ) -> Flask:
-    """The server around `model`, which the caller starts to load: `extensions["model"]`."""
+    """The server around `model`.
+
+    The caller starts to load `extensions["model"]` and ends `extensions["invocation_log"]`.
+    """
     app = Flask(__name__)
     # SageMaker counts a payload's megabytes in powers of two.
     app.config["MAX_CONTENT_LENGTH"] = settings.max_payload_in_mb * 2**20
+    invocation_log = InvocationLog(log, clock)
     app.extensions["model"] = model
+    app.extensions["invocation_log"] = invocation_log
+
+    @app.before_request
+    def begin() -> None:
+        g.started = clock()
 
     @app.get("/ping")
     def ping() -> Response:
@@ -53,36 +78,31 @@ def create_app(
 
     @app.post("/invocations")
     def invocations() -> Response:
-        started = clock()
-        classifier = model.get()
+        classifier = model.get(patience_in_seconds)
         accept = _response_content_type()
-        records = input_fn(request.get_data(cache=False), request.headers.get("Content-Type", TEXT))
-        answers = predict_fn(records, classifier)
-        body = output_fn(answers, accept)
-        _log_invocation(log, answers, clock() - started)
-        return Response(body, content_type=accept)
+        encoding = request.headers.get("Content-Encoding", "")
+        body = decoded_body(request.get_data(cache=False), encoding, settings.max_payload_in_mb)
+        records = input_fn(body, request.headers.get("Content-Type", TEXT))
+        answers = predict_fn(records, classifier, _client_waits())
+        response = output_fn(answers, accept)
+        invocation_log.answered(answers, g.started)
+        return Response(response, content_type=accept)
 
     @app.errorhandler(Exception)
     def refuse(error: Exception) -> tuple[Response, int]:
-        status, code, message = _refusal(error)
+        status, code, message = _refusal(error, settings)
         if status == 500:
             app.logger.error("%s", message, exc_info=error)
-        else:
-            app.logger.warning("Answered %s: %s", status, message)
+        invocation_log.refused(status, code, message, g.started)
         return jsonify(error={"code": code, "message": message}), status
 
     return app
 
 
-def _refusal(error: Exception) -> tuple[int, str, str]:
+def _refusal(error: Exception, settings: Settings) -> tuple[int, str, str]:
     """Status, stable code and sentence for whatever ended a request."""
     if isinstance(error, RequestEntityTooLarge):
-        limit_in_mb = request.max_content_length // 2**20
-        message = (
-            f"Cannot read a body of more than {limit_in_mb} MB, this job's MaxPayloadInMB. "
-            "Raise it, or send smaller records."
-        )
-        return 413, "PayloadTooLarge", message
+        error = PayloadTooLarge(settings.max_payload_in_mb)
     if isinstance(error, HTTPException):
         return error.code, error.name.replace(" ", ""), error.description
     if type(error) in STATUS_CODES:
@@ -104,24 +124,32 @@ def _response_content_type() -> str:
     return content_type
 
 
-def _log_invocation(log: TextIO, answers: Answers, seconds: float) -> None:
-    line = {
-        "records": len(answers.records),
-        "failed": answers.failed,
-        "tokens": answers.tokens,
-        "micro_batches": answers.micro_batches,
-        "milliseconds": round(seconds * 1000),
-    }
-    print(json.dumps(line), file=log, flush=True)
+def _client_waits() -> Callable[[], bool]:
+    """A question for any thread: is the client of this request still connected?"""
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+
+    def is_connected() -> bool:
+        try:
+            # Nothing to read is a client that waits; an end of file, one that has left.
+            return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    return is_connected if connection else lambda: True
 
 
 def _served_app() -> Flask:
-    settings = Settings.from_environment()
+    settings = Settings.from_environment(gpus=given_gpus())
     return create_app(
         settings,
         BackgroundModel(
             lambda: model_fn(
-                settings.model_dir, settings.top_k, settings.max_tokens_per_micro_batch
+                settings.model_dir,
+                settings.top_k,
+                settings.max_tokens_per_micro_batch,
+                settings.require_gpu,
             )
         ),
     )

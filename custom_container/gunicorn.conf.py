@@ -1,4 +1,4 @@
-"""How gunicorn serves the container: one worker, because there is one device; many threads.
+"""How gunicorn serves the container: a worker for each GPU, or one on CPU, with many threads.
 
 Knows the process's life: the model loads after the fork, and a model that cannot load ends the
 whole server with the reason as its last line, since SageMaker would ping a silent one for half
@@ -12,14 +12,16 @@ from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 
+from src.devices import given_gpus
 from src.errors import ModelError
 from src.settings import Settings
 
-_settings = Settings.from_environment()
+_gpus = given_gpus()
+_settings = Settings.from_environment(gpus=_gpus)
 _reason_reader, _reason_writer = os.pipe()
 
 bind = f"0.0.0.0:{_settings.port}"
-workers = 1
+workers = max(_gpus, 1)
 worker_class = "gthread"
 # Two more than there are transforms, so that /ping never waits behind an invocation.
 threads = _settings.max_concurrent_transforms + 2
@@ -32,6 +34,18 @@ keepalive = 75
 # The root file system may be read-only, and a heartbeat must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
+
+
+def pre_fork(server, worker):
+    """Give the new worker a GPU that no living one has."""
+    taken = {living.gpu for living in server.WORKERS.values()}
+    worker.gpu = min(set(range(workers)) - taken)
+
+
+def post_fork(_server, worker):
+    """Show torch, which is not imported yet, the worker's own GPU only."""
+    if _gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(worker.gpu)
 
 
 def post_worker_init(worker):
@@ -47,6 +61,12 @@ def post_worker_init(worker):
         os._exit(Arbiter.WORKER_BOOT_ERROR)
 
     worker.wsgi.extensions["model"].start_loading(on_failure=end_server)
+
+
+def worker_exit(_server, worker):
+    """Say what the worker did, once the last request in flight is answered."""
+    if worker.booted:
+        worker.wsgi.extensions["invocation_log"].job_ended()
 
 
 def on_exit(_server):

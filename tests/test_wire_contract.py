@@ -18,7 +18,7 @@ from batch_transform.transform_profiles import (
 
 sys.path.append(str(Path(__file__).parents[1] / "custom_container"))
 
-from src import records, settings
+from src import documents, records, settings
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -43,7 +43,7 @@ def test_a_packed_document_reaches_the_container_with_its_identity() -> None:
     """Source and line are echoed; the text is what was in the file, whatever it holds."""
     document = Document("kläger/fall 1.txt", 3, 'He said "no"\u2028\x85\x0b\U0001f4b6')
     (record,) = records.read_records(encode_record(document), SHARD_CONTENT_TYPE)
-    assert isinstance(record, records.Document)
+    assert isinstance(record, documents.Document)
     assert record.text == document.text
     assert record.echo == {"source": document.source, "line": document.line}
 

@@ -4,7 +4,7 @@ Knows how to wait and how to fail; knows nothing of what it loads.
 """
 
 from collections.abc import Callable
-from threading import Thread
+from threading import Event, Thread
 from typing import Generic, TypeVar
 
 from src.errors import ModelLoading
@@ -18,6 +18,7 @@ class BackgroundModel(Generic[Model]):
     def __init__(self, load: Callable[[], Model]) -> None:
         self._load = load
         self._model: Model | None = None
+        self._loaded = Event()
 
     def start_loading(self, on_failure: Callable[[Exception], None]) -> Thread:
         """Load in a new thread; a failure is handed to `on_failure` in that thread."""
@@ -28,16 +29,17 @@ class BackgroundModel(Generic[Model]):
     def _run(self, on_failure: Callable[[Exception], None]) -> None:
         try:
             self._model = self._load()
+            self._loaded.set()
         except Exception as error:
             on_failure(error)
 
     @property
     def is_loaded(self) -> bool:
-        """Whether `get` would answer."""
-        return self._model is not None
+        """Whether `get` answers at once."""
+        return self._loaded.is_set()
 
-    def get(self) -> Model:
-        """The loaded model; raises ModelLoading before it is."""
-        if self._model is None:
+    def get(self, patience_in_seconds: float) -> Model:
+        """The loaded model; raises ModelLoading if it takes longer than that."""
+        if not self._loaded.wait(patience_in_seconds):
             raise ModelLoading("The model is still loading. Try again once /ping answers 200.")
         return self._model

@@ -25,7 +25,17 @@ class UnreadableRequest(ContainerError):
 
 
 class UnsupportedContentType(ContainerError):
-    """The body is of a content type or charset that is not read here."""
+    """The body is of a content type, charset or encoding that is not read here."""
+
+
+class PayloadTooLarge(ContainerError):
+    """The body is larger than the job said it would be."""
+
+    def __init__(self, max_payload_in_mb: int) -> None:
+        super().__init__(
+            f"Cannot read a body of more than {max_payload_in_mb} MB, this job's MaxPayloadInMB. "
+            "Raise it, or send smaller records."
+        )
 
 
 class ClientGone(ContainerError):

@@ -4,16 +4,22 @@ Knows which record gets which answer; what a record looks like, a model does or 
 told in other modules. Importing it does not import torch, so that a server can answer at once.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.records import JSON_LINES, WRITERS, Document, Record, read_records
+from src.devices import device_in_use, given_gpus
+from src.documents import Document, Record
+from src.records import JSON_LINES, WRITERS, read_records
+from src.scheduler import Scheduler, always
 from src.settings import DEFAULT_MAX_TOKENS_PER_MICRO_BATCH, DEFAULT_TOP_K
 
 if TYPE_CHECKING:
     from src.classifier import Classification, Classifier
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,16 +36,18 @@ def model_fn(
     model_dir: Path,
     top_k: int = DEFAULT_TOP_K,
     max_tokens_per_micro_batch: int = DEFAULT_MAX_TOKENS_PER_MICRO_BATCH,
+    require_gpu: bool = False,
 ) -> "Classifier":
     """Load the model artefact in `model_dir`; raises ModelError with the reason if it cannot be."""
     # Imported here, because these import torch, which takes seconds.
     from src.classifier import Classifier  # noqa: PLC0415
     from src.forward_pass import forward_pass_for  # noqa: PLC0415
     from src.model_folder import load_model_folder  # noqa: PLC0415
-    from src.scheduler import Scheduler  # noqa: PLC0415
     from src.token_windows import TokenWindows  # noqa: PLC0415
 
+    logger.info("Device: %s.", device_in_use(given_gpus(), require_gpu))
     folder = load_model_folder(model_dir)
+    logger.info("Micro-batches of up to %d tokens.", max_tokens_per_micro_batch)
     return Classifier(
         TokenWindows(folder.tokenizer, folder.max_length),
         Scheduler(forward_pass_for(folder.model, folder.max_length), max_tokens_per_micro_batch),
@@ -53,10 +61,15 @@ def input_fn(body: bytes, content_type: str) -> list[Record]:
     return read_records(body, content_type)
 
 
-def predict_fn(records: Sequence[Record], model: "Classifier") -> Answers:
-    """Answer every record in its own place, the rejected ones with their error."""
+def predict_fn(
+    records: Sequence[Record], model: "Classifier", is_wanted: Callable[[], bool] = always
+) -> Answers:
+    """Answer every record in its own place, the rejected ones with their error.
+
+    Raises ClientGone as soon as `is_wanted` says that nobody waits for the answers.
+    """
     texts = [record.text for record in records if isinstance(record, Document)]
-    classification = batch_predict_fn(texts, model)
+    classification = batch_predict_fn(texts, model, is_wanted)
     predictions = iter(classification.predictions)
     return Answers(
         records=[
@@ -71,9 +84,11 @@ def predict_fn(records: Sequence[Record], model: "Classifier") -> Answers:
     )
 
 
-def batch_predict_fn(texts: Sequence[str], model: "Classifier") -> "Classification":
+def batch_predict_fn(
+    texts: Sequence[str], model: "Classifier", is_wanted: Callable[[], bool] = always
+) -> "Classification":
     """Classify documents together, however many they are."""
-    return model.classify(texts)
+    return model.classify(texts, is_wanted)
 
 
 def output_fn(answers: Answers, accept: str = JSON_LINES) -> bytes:

@@ -1,4 +1,4 @@
-"""The container's settings: the variables SageMaker sets, and three of our own.
+"""The container's settings: the variables SageMaker sets, and four of our own.
 
 The only place in the container that reads the environment. Knows nothing of models or HTTP.
 """
@@ -15,6 +15,7 @@ Value = TypeVar("Value")
 
 DEFAULT_TOP_K = 3
 DEFAULT_MAX_TOKENS_PER_MICRO_BATCH = 2048
+# For each GPU, or for a machine that has none: enough to read and write beside the device's work.
 DEFAULT_MAX_CONCURRENT_TRANSFORMS = 8
 # CreateTransformJob: MaxConcurrentTransforms x MaxPayloadInMB must not exceed 100 MB.
 MAX_CONCURRENT_PAYLOAD_IN_MB = 100
@@ -37,14 +38,16 @@ class Settings:
     max_concurrent_transforms: int
     top_k: int
     max_tokens_per_micro_batch: int
+    require_gpu: bool
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, gpus: int = 0) -> "Settings":
         """Read every variable, or raise one SettingsError that names all that are wrong.
 
         SAGEMAKER_MAX_PAYLOAD_IN_MB, SAGEMAKER_BATCH_STRATEGY and
         SAGEMAKER_MAX_CONCURRENT_TRANSFORMS are set only where CreateTransformJob set them; a
-        concurrency of 0 is SageMaker's way to leave it to the container.
+        concurrency of 0 is SageMaker's way to leave it to the container, which then chooses by its
+        number of `gpus`. REQUIRE_GPU=true ends a container that cannot use a GPU.
         """
         variables = _Variables(environ)
         max_payload_in_mb = variables.integer(
@@ -62,7 +65,7 @@ class Settings:
             max_payload_in_mb=max_payload_in_mb,
             max_concurrent_transforms=concurrency
             or min(
-                DEFAULT_MAX_CONCURRENT_TRANSFORMS,
+                DEFAULT_MAX_CONCURRENT_TRANSFORMS * max(gpus, 1),
                 MAX_CONCURRENT_PAYLOAD_IN_MB // max_payload_in_mb,
             ),
             top_k=variables.integer("TOP_K", DEFAULT_TOP_K, range(1, 1001)),
@@ -71,6 +74,7 @@ class Settings:
                 DEFAULT_MAX_TOKENS_PER_MICRO_BATCH,
                 range(1, 2**24 + 1),
             ),
+            require_gpu=variables.choice("REQUIRE_GPU", False, {"true": True, "false": False}),
         )
         variables.raise_complaints()
         return settings
@@ -93,7 +97,7 @@ class _Variables:
         expected = f"a whole number from {allowed.start} to {allowed.stop - 1}"
         return self._read(name, default, parse, expected)
 
-    def choice(self, name: str, default: str, spellings: Mapping[str, str]) -> str:
+    def choice(self, name: str, default: Value, spellings: Mapping[str, Value]) -> Value:
         return self._read(name, default, spellings.__getitem__, "one of " + ", ".join(spellings))
 
     def _read(

@@ -1,7 +1,9 @@
 """The HTTP contract, with a classifier that needs no model."""
 
+import gzip
 import io
 import json
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,19 +13,27 @@ import pytest
 from app import create_app
 from src.background_model import BackgroundModel
 from src.classifier import Classification
+from src.errors import ClientGone
 from src.settings import Settings
 
 SETTINGS = replace(Settings.from_environment({}), max_payload_in_mb=1)
 
 
+def prediction(label):
+    """What a classifier that is sure of `label` answers."""
+    return {"predicted_class": label, "top_predictions": [{"class": label, "score": 1.0}]}
+
+
 class EchoClassifier:
     """Predicts each document's first word."""
 
-    def classify(self, texts):
+    def classify(self, texts, is_wanted):
         """One prediction per text, one token each."""
+        if not is_wanted():
+            raise ClientGone("gone")
         if any("explode" in text for text in texts):
             raise RuntimeError("secret detail")
-        return Classification([{"predicted_class": t.split()[0]} for t in texts], len(texts), 1)
+        return Classification([prediction(text.split()[0]) for text in texts], len(texts), 1)
 
 
 class Server:
@@ -33,18 +43,32 @@ class Server:
         self.log = io.StringIO()
         self.failures = []
         self.model = BackgroundModel(EchoClassifier)
-        app = create_app(SETTINGS, self.model, log=self.log, clock=iter(range(1000)).__next__)
+        app = create_app(
+            SETTINGS,
+            self.model,
+            log=self.log,
+            clock=iter(range(1000)).__next__,
+            patience_in_seconds=0,
+        )
         self.client = app.test_client()
 
     def load(self):
         """Load the model and wait for it."""
         self.model.start_loading(self.failures.append).join()
 
-    def invoke(self, body, content_type="text/plain", **headers):
+    def invoke(self, body, content_type="text/plain", environ=None, **headers):
         """POST /invocations."""
         return self.client.post(
-            "/invocations", data=body, content_type=content_type, headers=headers
+            "/invocations",
+            data=body,
+            content_type=content_type,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+            environ_base=environ or {},
         )
+
+    def log_lines(self):
+        """What was logged."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
 @pytest.fixture
@@ -103,6 +127,8 @@ def test_execution_parameters_in_sagemakers_words(server):
         (b"rent\nwages\n", "text/plain"),
         (b'{"text": "rent"}\n{"text": "wages"}', "application/jsonlines"),
         (b'["rent", "wages"]', "application/json"),
+        (b"text\nrent\nwages\n", "text/csv"),
+        ("rent\nwages".encode("utf-16"), "text/plain; charset=utf-16"),
     ],
 )
 def test_each_content_type_is_answered_with_one_line_per_record(server, body, content_type):
@@ -111,10 +137,8 @@ def test_each_content_type_is_answered_with_one_line_per_record(server, body, co
 
     assert response.status_code == 200
     assert response.content_type == "application/jsonlines"
-    assert response.data == (
-        b'{"predictions": {"predicted_class": "rent"}}\n'
-        b'{"predictions": {"predicted_class": "wages"}}'
-    )
+    lines = [json.loads(line) for line in response.data.split(b"\n")]
+    assert lines == [{"predictions": prediction("rent")}, {"predictions": prediction("wages")}]
 
 
 def test_an_empty_body_is_answered_with_an_empty_body(server):
@@ -131,6 +155,7 @@ def test_an_empty_body_is_answered_with_an_empty_body(server):
         ("application/*", "application/jsonlines"),
         ("application/json", "application/json"),
         ("text/html, application/json;q=0.5", "application/json"),
+        ("application/json;q=0.5, text/csv;q=0.9", "text/csv"),
     ],
 )
 def test_the_answer_is_of_an_accepted_type(server, accept, content_type):
@@ -146,7 +171,8 @@ def test_the_answer_is_of_an_accepted_type(server, accept, content_type):
         (b"{", "application/json", "*/*", (400, "UnreadableRequest")),
         (b"rent", "text/plain", "text/html", (406, "NotAcceptable")),
         (b"rent", "image/png", "*/*", (415, "UnsupportedContentType")),
-        (b"rent", "text/plain; charset=latin-1", "*/*", (415, "UnsupportedContentType")),
+        (b"rent", "text/plain; charset=ebcdic", "*/*", (415, "UnsupportedContentType")),
+        (b"line\n1", "text/csv", "*/*", (400, "UnreadableRequest")),
         (b"r" * (2**20 + 1), "text/plain", "*/*", (413, "PayloadTooLarge")),
         (b"explode", "text/plain", "*/*", (500, "InternalError")),
     ],
@@ -158,11 +184,39 @@ def test_each_refusal_has_its_status(server, body, content_type, accept, refusal
     assert (response.status_code, error_code(response)) == refusal
 
 
-def test_a_refusal_is_in_the_log_too(server, caplog):
+def test_a_refusal_is_in_the_log_too(server):
     """An operator reads there what SageMaker does not pass on."""
     server.invoke(b"rent", "image/png")
 
-    assert "Answered 415: Cannot read a body of content type 'image/png'" in caplog.text
+    (line,) = server.log_lines()
+    assert (line["status"], line["code"]) == (415, "UnsupportedContentType")
+    assert line["message"].startswith("Cannot read a body of content type 'image/png'")
+
+
+def test_a_compressed_body_is_read(server):
+    """Content-Encoding says how the body was compressed."""
+    response = server.invoke(gzip.compress(b"rent\nwages"), Content_Encoding="gzip")
+
+    assert response.status_code == 200
+    assert len(response.data.splitlines()) == 2
+
+
+def test_a_small_body_that_becomes_too_large_is_413(server):
+    """The job's payload bounds what is decompressed."""
+    bomb = gzip.compress(bytes(2**20 + 1))
+
+    assert server.invoke(bomb, Content_Encoding="gzip").status_code == 413
+
+
+def test_a_client_that_has_gone_is_seen_on_its_connection(server):
+    """While it waits it is served; once it has closed, its request is given up."""
+    ours, clients = socket.socketpair()
+    waiting = server.invoke(b"rent", environ={"gunicorn.socket": ours})
+    clients.close()
+    gone = server.invoke(b"rent", environ={"gunicorn.socket": ours})
+    ours.close()
+
+    assert (waiting.status_code, gone.status_code) == (200, 499)
 
 
 def test_a_payload_of_exactly_the_limit_is_read(server):
@@ -189,12 +243,35 @@ def test_one_log_line_per_invocation_without_its_text(server):
     """Counts and time are logged; what the documents say is not."""
     server.invoke(b"rent\n\nconfidential matter")
 
-    assert json.loads(server.log.getvalue()) == {
-        "records": 3,
+    assert server.log_lines() == [
+        {
+            "status": 200,
+            "records": 3,
+            "failed": 1,
+            "tokens": 2,
+            "micro_batches": 1,
+            "milliseconds": 1000,
+        }
+    ]
+
+
+def test_the_job_is_summed_up_at_its_end(server):
+    """All invocations together, by what became of them."""
+    server.invoke(b"rent\nwages")
+    server.invoke(b"\nrent")
+    server.invoke(b"rent", "image/png")
+    server.client.application.extensions["invocation_log"].job_ended()
+
+    totals = server.log_lines()[-1]
+    assert totals.pop("seconds") > 0
+    assert totals == {
+        "job": "ended",
+        "invocations": 3,
+        "status_200": 2,
+        "status_415": 1,
+        "records": 4,
         "failed": 1,
-        "tokens": 2,
-        "micro_batches": 1,
-        "milliseconds": 1000,
+        "tokens": 3,
     }
 
 

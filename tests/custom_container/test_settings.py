@@ -20,6 +20,7 @@ def test_an_empty_environment_is_sagemakers_own_default():
         max_concurrent_transforms=8,
         top_k=3,
         max_tokens_per_micro_batch=2048,
+        require_gpu=False,
     )
 
 
@@ -63,3 +64,9 @@ def test_every_wrong_value_is_named_at_once():
 
     for name, value in environ.items():
         assert f"{name} is {value!r}, expected" in str(refusal.value)
+
+
+def test_more_gpus_are_offered_more_concurrency():
+    """Each GPU has its worker, which eight requests keep busy; 100 MB in flight is the limit."""
+    assert Settings.from_environment({}, gpus=2).max_concurrent_transforms == 16
+    assert Settings.from_environment({}, gpus=8).max_concurrent_transforms == 100 // 6
