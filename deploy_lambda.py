@@ -1,6 +1,7 @@
 """Deploy automatic batch transform (queue, functions, alarms) as one CloudFormation stack."""
 
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,13 @@ def _deploy(
     name = f"deploy-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     proposed = stack.propose(name, plan.template, plan.parameters)
     terminal.print_changes(proposed.changes if proposed else [])
-    if dry_run:
+    with ExitStack() as undo:
         if proposed:
-            stack.withdraw(proposed)
-        return
-    provide(clients, plan, terminal.progress)
+            undo.callback(stack.withdraw, proposed)
+        if dry_run:
+            return
+        provide(clients, plan, terminal.progress)
+        undo.pop_all()
     if proposed:
         terminal.show_stack_events(stack.carry_out(proposed))
 

@@ -5,7 +5,7 @@ import os
 
 from .conftest import QUOTA, Site, until
 
-REQUESTS = int(os.environ.get("AUTOMATIC_REQUESTS", "20"))
+REQUESTS = int(os.environ.get("AUTOMATIC_REQUESTS", "12"))
 SECONDS_A_REQUEST = 4
 
 
