@@ -1,24 +1,31 @@
-"""List transform jobs, look at one, follow it to its results, stop it; look into the queue."""
+"""List transform jobs, look at one, follow it to its results, stop it, clean up; see the queue."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
-    download_option,
     json_option,
     option,
+    output_prefix_option,
     queue_url_option,
     region_option,
+    results_options,
     run,
-    watch,
 )
-from batch_transform.naming import requested_job_prefix
+from batch_transform.job_clean_up import clean_up, find_leftovers
+from batch_transform.naming import JobFolder, S3Uri, requested_job_prefix
 from batch_transform.request_queue import RequestQueue
-from batch_transform.transform_job import describe_job, list_jobs, running_jobs, stop_job
+from batch_transform.transform_job import (
+    describe_job,
+    find_job,
+    list_jobs,
+    running_jobs,
+    stop_job,
+)
+from batch_transform.watching import WatchSettings, show_last_lines, watch
 
 
 @click.command(help=__doc__)
@@ -27,13 +34,22 @@ from batch_transform.transform_job import describe_job, list_jobs, running_jobs,
 @option("--job-name", help="The job to look at.")
 @option("--watch", "watching", is_flag=True, help="Follow it, then consolidate its answers.")
 @option("--stop", "stopping", is_flag=True, help="Stop it; what is finished stays in S3.")
+@option("--partial", "is_partial", is_flag=True, help="With --watch: take the answers there are.")
+@option("--clean", "cleaned_job", metavar="JOB", help="Remove a job's packed texts and uploads.")
+@option(
+    "--s3-bucket",
+    "bucket",
+    variable="S3_BUCKET_NAME",
+    help="With --clean: where the folder lies of a run that never became a job.",
+)
+@output_prefix_option
 @option("--queue", "queue_asked", is_flag=True, help="Show what waits, runs and was set aside.")
 @option("--redrive", "message_id", help="Send this dead letter again, once it can succeed.")
-@option("--yes", is_flag=True, help="Do not ask before sending it again.")
+@option("--yes", is_flag=True, help="Do not ask before removing or sending.")
 @queue_url_option()
-@download_option
 @region_option
 @json_option
+@results_options
 def main(
     *,
     listing: bool,
@@ -41,18 +57,22 @@ def main(
     job_name: str | None,
     watching: bool,
     stopping: bool,
+    cleaned_job: str | None,
+    bucket: str | None,
+    output_prefix: str,
     queue_asked: bool,
     message_id: str | None,
     yes: bool,
     queue_url: str | None,
-    download_to: Path | None,
     region: str | None,
-    as_json: bool,
+    results: WatchSettings,
 ) -> None:
     """Do one of the things the flags name."""
-    if [listing, bool(job_name), queue_asked, bool(message_id)].count(True) != 1:
+    tasks = [listing, bool(job_name), bool(cleaned_job), queue_asked, bool(message_id)]
+    if tasks.count(True) != 1:
         raise click.UsageError(
-            "give one of --list-jobs, --job-name NAME, --queue and --redrive DEAD-LETTER"
+            "give one of --list-jobs, --job-name NAME, --clean JOB, --queue and "
+            "--redrive DEAD-LETTER"
         )
     clients = AwsClients(region)
     if queue_asked or message_id:
@@ -62,18 +82,24 @@ def main(
         if message_id:
             _redrive(queue, message_id, asks=not yes)
         else:
-            _show_queue(clients, queue, as_json=as_json)
+            _show_queue(clients, queue, as_json=results.as_json)
+        return
+    if cleaned_job:
+        place = S3Uri.parse(output_prefix, bucket=bucket) if bucket else None
+        _clean(clients, cleaned_job, place, asks=not yes)
         return
     if listing:
-        _show_jobs(clients, max_results, as_json=as_json)
+        _show_jobs(clients, max_results, as_json=results.as_json)
         return
     if stopping:
         stop_job(clients.sagemaker, job_name)
         terminal.say(f"asked SageMaker to stop {job_name}")
     if watching:
-        watch(clients, job_name, as_json=as_json, download_to=download_to)
+        watch(clients, job_name, results)
     else:
-        _show_job(clients, job_name, as_json=as_json)
+        _show_job(clients, job_name, as_json=results.as_json)
+        if results.shows_logs:
+            show_last_lines(clients, job_name)
 
 
 def _show_jobs(clients: AwsClients, max_results: int, *, as_json: bool) -> None:
@@ -90,6 +116,20 @@ def _show_job(clients: AwsClients, job_name: str, *, as_json: bool) -> None:
         terminal.print_json(terminal.job_as_document(job))
     else:
         terminal.print_job(job)
+
+
+def _clean(clients: AwsClients, job_name: str, output: S3Uri | None, *, asks: bool) -> None:
+    job = find_job(clients.sagemaker, job_name)
+    if job is None and output is None:
+        raise click.UsageError(
+            f"there is no job {job_name}: say with --s3-bucket where its run was"
+        )
+    folder = JobFolder.of_job(job.output_uri, job_name) if job else JobFolder.of(output, job_name)
+    leftovers = find_leftovers(clients.s3, folder, job)
+    if asks:
+        click.confirm(f"Remove {leftovers} and unfinished uploads?", abort=True, err=True)
+    uploads = clean_up(clients.s3, leftovers)
+    terminal.say(f"removed {leftovers} and {uploads} unfinished uploads")
 
 
 def _show_queue(clients: AwsClients, queue: RequestQueue, *, as_json: bool) -> None:

@@ -53,7 +53,7 @@ def handle_completion(event: dict[str, Any], _context: Any) -> None:
     """
     job = describe_job(_clients().sagemaker, event["detail"]["TransformJobName"])
     if job.is_final:
-        settle_job(_clients().s3, job)
+        settle_job(_clients().encrypting_with(job.kms_key_id).s3, job)
     _log({"job_name": job.name, "status": job.status, "settled": job.is_final})
 
 

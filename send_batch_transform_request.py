@@ -8,7 +8,6 @@ import click
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
-    follow,
     instance_count_option,
     json_option,
     option,
@@ -24,6 +23,7 @@ from batch_transform.sent_request import await_job, await_results
 from batch_transform.transform_job import check_completed
 from batch_transform.transform_message import TransformMessage, check_message, new_request_id
 from batch_transform.transform_profiles import OPTIMIZED, PROFILES
+from batch_transform.watching import follow
 
 
 @click.command(help=__doc__)

@@ -4,15 +4,18 @@ from typing import Any
 
 import click
 
-from batch_transform.command_line import run, start_transform, transform_options
+from batch_transform.command_line import logs_option, run, start_transform, transform_options
 from batch_transform.transform_profiles import STANDARD
+from batch_transform.watching import WatchSettings
 
 
 @click.command(help=__doc__)
 @transform_options(STANDARD)
-def main(**options: Any) -> None:
+@logs_option
+def main(*, as_json: bool, shows_logs: bool, **options: Any) -> None:
     """Start the job; each `case1.txt` is answered by a `case1.txt.out` in the job's folder."""
-    start_transform(STANDARD, **options)
+    results = WatchSettings(as_json=as_json, shows_logs=shows_logs)
+    start_transform(STANDARD, results=results, **options)
 
 
 if __name__ == "__main__":

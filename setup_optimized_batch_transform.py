@@ -4,13 +4,20 @@ from typing import Any
 
 import click
 
-from batch_transform.command_line import download_option, run, start_transform, transform_options
+from batch_transform.command_line import (
+    option,
+    results_options,
+    run,
+    start_transform,
+    transform_options,
+)
 from batch_transform.transform_profiles import OPTIMIZED
 
 
 @click.command(help=__doc__)
 @transform_options(OPTIMIZED)
-@download_option
+@option("--resume", "resumed_job", metavar="JOB", help="Run what this job left unanswered.")
+@results_options
 def main(**options: Any) -> None:
     """Start the job; predictions.json in its folder holds every document's answer."""
     start_transform(OPTIMIZED, **options)

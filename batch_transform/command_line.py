@@ -6,10 +6,10 @@ Knows click; what is drawn on the screen is in terminal.py.
 """
 
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
-from functools import partial, reduce
+from functools import partial, reduce, wraps
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,17 +18,17 @@ from dotenv import load_dotenv, set_key
 
 from batch_transform import terminal
 from batch_transform.aws import AwsClients, AwsError, explain
-from batch_transform.errors import BatchTransformError, InvalidSettings, WatchInterrupted
-from batch_transform.job_outcome import download_results, finish_job
-from batch_transform.job_progress import follow_progress
+from batch_transform.consolidated_output import ResultsWanted
+from batch_transform.errors import BatchTransformError, InvalidSettings
+from batch_transform.job_resumption import plan_resumption, resume
 from batch_transform.naming import new_job_name
+from batch_transform.output_formats import FORMATS
 from batch_transform.settings import TransformSettings
-from batch_transform.transform_job import TransformJob, describe_job
 from batch_transform.transform_plan import TransformPlan, carry_out, plan_transform
 from batch_transform.transform_profiles import TransformProfile
+from batch_transform.watching import WatchSettings, watch
 
 Decorator = Callable[[Callable], Callable]
-_STATUS_SCRIPT = "python check_batch_transform_status.py"
 
 
 def run(command: click.Command) -> NoReturn:
@@ -77,11 +77,6 @@ queue_url_option = partial(
     help="Queue of the deployment; deploy_lambda.py prints it.",
 )
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
-download_option = option(
-    "--download-to",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Copy predictions.json and summary.json into this folder.",
-)
 bucket_option = option(
     "--s3-bucket",
     "bucket",
@@ -138,6 +133,64 @@ def _names(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _all_of(options: Sequence[Decorator]) -> Decorator:
+    return lambda command: reduce(lambda wrapped, add: add(wrapped), reversed(options), command)
+
+
+logs_option = option(
+    "--logs", "shows_logs", is_flag=True, help="Show the container's last log lines."
+)
+_RESULTS_OPTIONS = (
+    option(
+        "--output-format",
+        type=click.Choice(list(FORMATS)),
+        default="json",
+        help="Form of the file with all answers.",
+    ),
+    option(
+        "--review-below",
+        type=click.FloatRange(0, 1),
+        default=0.2,
+        help="List documents whose two best classes lie closer than this in review.csv.",
+    ),
+    option("--with-text", is_flag=True, help="Put the documents' texts into the results."),
+    option(
+        "--keep-shards",
+        "keeps_shards",
+        is_flag=True,
+        help="Do not delete the packed texts once every answer is verified.",
+    ),
+    option(
+        "--download-to",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Copy the results into this folder.",
+    ),
+    logs_option,
+)
+
+
+def results_options(command: Callable) -> Callable:
+    """
+    Add the options of what is wanted of a job's answers, which arrive as one `results`.
+
+    Stands next to the function: it takes in `--json`, and `--partial` where there is one.
+    """
+
+    @wraps(command)
+    def with_watch_settings(**values: Any) -> Any:
+        names = {field.name for field in fields(ResultsWanted)} & values.keys()
+        results = WatchSettings(
+            wanted=ResultsWanted(**{name: values.pop(name) for name in names}),
+            download_to=values.pop("download_to"),
+            shows_logs=values.pop("shows_logs"),
+            as_json=values.pop("as_json"),
+        )
+        results.check()
+        return command(results=results, **values)
+
+    return _all_of(_RESULTS_OPTIONS)(with_watch_settings)
 
 
 def transform_options(profile: TransformProfile) -> Decorator:
@@ -200,7 +253,7 @@ def transform_options(profile: TransformProfile) -> Decorator:
         option("--dry-run", is_flag=True, help="Print the exact requests and send none."),
         json_option,
     ]
-    return lambda command: reduce(lambda wrapped, add: add(wrapped), reversed(options), command)
+    return _all_of(options)
 
 
 def start_transform(
@@ -210,8 +263,8 @@ def start_transform(
     job_name: str | None,
     wait: bool,
     dry_run: bool,
-    as_json: bool,
-    download_to: Path | None = None,
+    results: WatchSettings,
+    resumed_job: str | None = None,
     **values: Any,
 ) -> None:
     """Plan a job; show the plan, or carry it out and follow it."""
@@ -220,50 +273,46 @@ def start_transform(
     settings = TransformSettings(
         profile=profile, job_name=job_name, region=clients.region, **values
     )
+    if resumed_job:
+        is_started = _resume(clients, settings, resumed_job, dry_run=dry_run)
+    else:
+        is_started = _start(clients, settings, dry_run=dry_run)
+    if not is_started:
+        return
+    if wait:
+        watch(clients, job_name, results)
+    elif results.as_json:
+        terminal.print_json({"job_name": job_name, "folder": str(settings.folder.root)})
+    else:
+        terminal.print_answer(job_name)
+
+
+def _start(clients: AwsClients, settings: TransformSettings, *, dry_run: bool) -> bool:
     plan = plan_transform(clients, settings)
     for remark in (f"plan: {plan.estimate}", *plan.remarks()):
         terminal.say(remark)
     if dry_run:
         terminal.print_json(plan.requests() | {"Estimate": plan.estimate.to_json()})
-        return
+        return False
     left_out = carry_out(clients, plan, terminal.progress)
     _say_started(plan, left_out)
-    if wait:
-        watch(clients, job_name, as_json=as_json, download_to=download_to)
-    elif as_json:
-        terminal.print_json({"job_name": job_name, "folder": str(plan.folder.root)})
-    else:
-        terminal.print_answer(job_name)
+    return True
 
 
-def watch(
-    clients: AwsClients, job_name: str, *, as_json: bool, download_to: Path | None = None
-) -> None:
-    """Follow a job to its end and print what became of it; raise where it did not complete."""
-    job = follow(clients, job_name)
-    summary = finish_job(clients.s3, job)
-    if as_json:
-        terminal.print_json(summary or terminal.job_as_document(job))
-    elif summary:
-        terminal.print_summary(summary)
-    else:
-        terminal.print_job(job)
-    if summary and download_to:
-        for path in download_results(clients.s3, job, download_to):
-            terminal.say(f"wrote {path}")
-
-
-def follow(clients: AwsClients, job_name: str) -> TransformJob:
-    """Draw a job's progress until it ends and return it; Ctrl-C ends the watching only."""
-    job = describe_job(clients.sagemaker, job_name)
-    try:
-        return terminal.show_progress(follow_progress(clients, job, time.sleep))
-    except KeyboardInterrupt:
-        raise WatchInterrupted(
-            f"no longer watching; the job {job_name} goes on and is billed.\n"
-            f"watch it: {_STATUS_SCRIPT} --job-name {job_name} --watch\n"
-            f"stop it:  {_STATUS_SCRIPT} --job-name {job_name} --stop"
-        ) from None
+def _resume(
+    clients: AwsClients, settings: TransformSettings, earlier_name: str, *, dry_run: bool
+) -> bool:
+    resumption = plan_resumption(clients, settings, earlier_name)
+    shards = resumption.packed_job.record.packed.shards
+    terminal.say(
+        f"plan: {len(resumption.shard_names)} of {len(shards)} shards of {earlier_name} run again"
+    )
+    if dry_run:
+        terminal.print_json(resumption.requests() | {"Manifest": resumption.manifest()})
+        return False
+    resume(clients, resumption)
+    terminal.say(f"started {settings.job_name}; its folder: {settings.folder.root}")
+    return True
 
 
 def _say_started(plan: TransformPlan, left_out: dict[str, int]) -> None:

@@ -1,180 +1,233 @@
 """
-The shard outputs of a job become one checked predictions.json and a summary.json.
+The shard outputs of a job become its results: one checked file of all answers, and what they say.
 
-Streams: memory does not grow with the number of records. Reads answers as the container writes
-them, one JSON object a line; never needs a document's text.
+Streams: memory does not grow with the number of records. What makes an answer right is known next
+door, and so is what each result looks like.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
-from batch_transform.errors import IncompleteOutput
-from batch_transform.job_record import JobRecord
-from batch_transform.naming import JobFolder, S3Uri
-from batch_transform.packed_input import IdentityDigest, Shard
-from batch_transform.s3_objects import S3ObjectWriter, list_objects, put_object, read_lines
+from batch_transform.answer_counts import AnswerCounts
+from batch_transform.errors import IncompleteOutput, InvalidSettings
+from batch_transform.job_logs import WorkDone
+from batch_transform.job_report import ReportedError, report_page
+from batch_transform.naming import S3Uri
+from batch_transform.output_formats import FORMATS
+from batch_transform.packed_input import Shard
+from batch_transform.prices import HourlyPrice
+from batch_transform.review_list import ReviewList, margin_of
+from batch_transform.s3_objects import S3ObjectWriter, put_object, read_lines
+from batch_transform.shard_outputs import PackedJob, verified_answers
 from batch_transform.transform_job import TransformJob
 
-_IDENTITIES_SHOWN = 10
+_FAULTS_SHOWN = 10
+_ERRORS_REPORTED = 200
 
 
-@dataclass
-class AnswerCounts:
-    """What the answers say, summed up one answer at a time."""
-
-    answered: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    documents_by_class: Counter[str] = field(default_factory=Counter)
-    confidence_by_class: Counter[str] = field(default_factory=Counter)
-
-    def add(self, answer: dict[str, Any]) -> None:
-        """Count one answer: a prediction with its confidence, or an error with its code."""
-        if "error" in answer:
-            self.errors[answer["error"]["code"]] += 1
-            return
-        best = answer["predictions"]["top_predictions"][0]
-        self.answered += 1
-        self.documents_by_class[best["class"]] += 1
-        self.confidence_by_class[best["class"]] += best["score"]
-
-    @property
-    def documents(self) -> int:
-        """All answers, errors included."""
-        return self.answered + self.errors.total()
-
-    def classes(self) -> dict[str, dict[str, float]]:
-        """Return documents and mean confidence of each class, the most frequent class first."""
-        return {
-            label: {
-                "documents": documents,
-                "mean_confidence": round(self.confidence_by_class[label] / documents, 4),
-            }
-            for label, documents in self.documents_by_class.most_common()
-        }
-
-    def mean_confidence(self) -> float | None:
-        """Return the mean over all predictions, or None where there is none."""
-        if not self.answered:
-            return None
-        return round(sum(self.confidence_by_class.values()) / self.answered, 4)
-
-
-def consolidate(s3: Any, folder: JobFolder, record: JobRecord, job: TransformJob) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ResultsWanted:
     """
-    Write predictions.json and then summary.json into the job's folder; return the summary.
+    What an operator wants of the answers.
 
-    predictions.json is one JSON array, one record a line. Every packed record must be answered
-    exactly once, in its place. Raises IncompleteOutput otherwise, and leaves neither file.
-    Running it again writes the same bytes.
+    Attributes
+    ----------
+    output_format
+        The form of the one file with all answers.
+    review_below
+        Documents whose two best classes lie closer than this are to be read by a person.
+    with_text
+        Whether results hold the documents' texts, which are confidential.
+    is_partial
+        Whether to take what there is where shards are not answered.
+    keeps_shards
+        Whether the packed texts stay after every answer was verified.
     """
-    outputs = find_shard_outputs(s3, folder, record)
-    counts = AnswerCounts()
-    with S3ObjectWriter(s3, folder.predictions(), "application/json") as predictions:
-        separator = b"[\n"
-        for shard in record.packed.shards:
-            for line, answer in _verified_answers(s3, folder, shard, outputs[shard.name]):
-                counts.add(answer)
-                predictions.write(separator + line)
-                separator = b",\n"
-        predictions.write(b"\n]\n")
-    summary = _summary(folder, record, job, counts)
+
+    output_format: str = "json"
+    review_below: float = 0.2
+    with_text: bool = False
+    is_partial: bool = False
+    keeps_shards: bool = False
+
+
+def consolidate(
+    s3: Any,
+    packed_job: PackedJob,
+    job: TransformJob,
+    wanted: ResultsWanted,
+    *,
+    work: WorkDone | None = None,
+    price: HourlyPrice | None = None,
+) -> dict[str, Any]:
+    """
+    Write the results into the job's folder, summary.json last, and return the summary.
+
+    Every packed record must be answered exactly once, in its place. Raises IncompleteOutput
+    otherwise and leaves no result, unless a partial one is wanted: then the shards at fault are
+    left out and named in the summary. Running it again writes the same answers.
+    """
+    faults = packed_job.faults(s3) if wanted.is_partial else {}
+    answers = _Answers(s3, packed_job, wanted)
+    try:
+        answers.write(leave_out=faults)
+    except IncompleteOutput:
+        raise IncompleteOutput(_told(packed_job.faults(s3))) from None
+    summary = answers.summary() | _account(job, work, price) | _verdict(faults)
+    folder = packed_job.folder
+    page = report_page(summary, answers.first_errors, answers.review.rows())
+    put_object(s3, folder.report, page.encode(), "text/html; charset=utf-8")
     body = json.dumps(summary, indent=2, ensure_ascii=False).encode() + b"\n"
     put_object(s3, folder.summary, body, "application/json")
     return summary
 
 
-def find_shard_outputs(s3: Any, folder: JobFolder, record: JobRecord) -> dict[str, S3Uri]:
-    """
-    Return where each shard's output lies, matched by the end of the key.
-
-    SageMaker does not document how it writes the part before. Raises IncompleteOutput naming the
-    shards that have none.
-    """
-    found = {
-        output.uri.key.rsplit("/", 1)[-1].removesuffix(".out"): output.uri
-        for output in list_objects(s3, folder.shard_outputs)
-    }
-    missing = [shard.name for shard in record.packed.shards if shard.name not in found]
-    if missing:
+def check_complete(summary: dict[str, Any]) -> None:
+    """Raise IncompleteOutput for the summary of a partial result."""
+    if not summary["is_complete"]:
         raise IncompleteOutput(
-            f"{len(missing)} of {len(record.packed.shards)} shards have no output under "
-            f"{folder.shard_outputs}: {', '.join(missing[:_IDENTITIES_SHOWN])}"
+            f"only {summary['documents']:,} of {summary['documents_packed']:,} documents have an "
+            f"answer; run the rest with --resume {summary['job_name']}.\n"
+            + _told(summary["faults"])
         )
-    return found
 
 
-def _verified_answers(
-    s3: Any, folder: JobFolder, shard: Shard, output: S3Uri
-) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield each line of a shard's output with what it says; raise at the end if one is amiss."""
-    identities = IdentityDigest()
-    for line in read_lines(s3, output):
-        answer = _read_answer(line, output)
-        identities.add(answer["source"], answer["line"])
-        yield line.removesuffix(b"\n"), answer
-    if identities.hexdigest() != shard.identity_digest:
-        raise IncompleteOutput(_explain_mismatch(s3, folder.shards.child(shard.name), output))
+class _Answers:
+    """All answers of a job on their way into one file, and what is learnt as they pass."""
+
+    def __init__(self, s3: Any, packed_job: PackedJob, wanted: ResultsWanted) -> None:
+        self._s3 = s3
+        self._packed_job = packed_job
+        self._wanted = wanted
+        self.counts = AnswerCounts()
+        self.review = ReviewList(wanted.review_below)
+        self.first_errors: list[ReportedError] = []
+
+    def write(self, leave_out: Container[str]) -> None:
+        """Write all answers, errors.jsonl and review.csv; the latter two where there is reason."""
+        folder, form = self._packed_job.folder, FORMATS[self._wanted.output_format]
+        with ExitStack() as files:
+
+            def create(place: S3Uri, content_type: str) -> S3ObjectWriter:
+                return files.enter_context(S3ObjectWriter(self._s3, place, content_type))
+
+            sink = create(folder.predictions(self._wanted.output_format), form.content_type)
+            errors = create(folder.errors, "application/jsonlines")
+            review = create(folder.review, "text/csv")
+            writer = form(sink)
+            for line, answer in self._verified_answers(leave_out):
+                writer.write(line, answer)
+                self._take(line, answer, errors)
+            writer.finish()
+            self._add_left_out(errors)
+            if self.review.documents:
+                review.write(self.review.to_csv())
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the answers say."""
+        record, counts = self._packed_job.record, self.counts
+        place = self._packed_job.folder.predictions(self._wanted.output_format)
+        return {
+            "job_name": record.job_name,
+            "predictions": str(place),
+            "input": record.input_uri,
+            "input_files": record.packed.files,
+            "documents_packed": record.packed.documents,
+            "documents": counts.documents,
+            "answered": counts.answered,
+            "errors": dict(counts.errors.most_common()),
+            "left_out": record.packed.left_out,
+            "characters": record.packed.characters,
+            "mean_confidence": counts.mean_confidence(),
+            "documents_by_confidence": counts.documents_by_confidence,
+            "classes": counts.classes(),
+            "review": {
+                "below": self._wanted.review_below,
+                "documents": self.review.documents,
+                "listed": len(self.review.rows()),
+            },
+            "resumes": record.resumes,
+        }
+
+    def _verified_answers(self, leave_out: Container[str]) -> Iterator[tuple[bytes, dict]]:
+        outputs = self._packed_job.outputs(self._s3)
+        for shard in self._packed_job.record.packed.shards:
+            if shard.name in leave_out:
+                continue
+            if shard.name not in outputs:
+                raise IncompleteOutput(f"{shard} has no output")
+            answers = verified_answers(self._s3, shard, outputs[shard.name])
+            yield from self._with_texts(shard, answers) if self._wanted.with_text else answers
+
+    def _with_texts(
+        self, shard: Shard, answers: Iterator[tuple[bytes, dict]]
+    ) -> Iterator[tuple[bytes, dict]]:
+        """Put its text into each answer; the order is the shard's, or verification fails."""
+        packed = read_lines(self._s3, self._packed_job.shards.child(shard.name))
+        try:
+            for (_, answer), record in zip(answers, packed, strict=True):
+                answer["text"] = json.loads(record)["text"]
+                yield json.dumps(answer, ensure_ascii=False).encode(), answer
+        except self._s3.exceptions.NoSuchKey:
+            problem = (
+                f"--with-text: the packed texts of {self._packed_job.record.job_name} are deleted, "
+                "as they are after a verified consolidation without --keep-shards"
+            )
+            raise InvalidSettings([problem]) from None
+        except ValueError:
+            raise IncompleteOutput(f"{shard} has more or fewer answers than records") from None
+
+    def _take(self, line: bytes, answer: dict[str, Any], errors: S3ObjectWriter) -> None:
+        if "error" in answer:
+            self.counts.add_error(answer["error"])
+            self._add_error(line, answer, errors)
+            return
+        top = answer["predictions"]["top_predictions"]
+        self.counts.add_prediction(top[0]["class"], top[0]["score"])
+        margin = margin_of(top)
+        if margin < self.review.below:
+            self.review.add(answer, margin)
+
+    def _add_left_out(self, errors: S3ObjectWriter) -> None:
+        """Lines that were never sent stand behind the answers; blank ones are no error."""
+        if not self._packed_job.record.packed.left_out:
+            return
+        for line in read_lines(self._s3, self._packed_job.packed_in.left_out):
+            answer = json.loads(line)
+            if answer["error"]["code"] != "EmptyDocument":
+                self._add_error(line.removesuffix(b"\n"), answer, errors)
+
+    def _add_error(self, line: bytes, answer: dict[str, Any], errors: S3ObjectWriter) -> None:
+        errors.write(line + b"\n")
+        if len(self.first_errors) < _ERRORS_REPORTED:
+            error = answer["error"]
+            self.first_errors.append(
+                ReportedError(answer["source"], answer["line"], error["code"], error["message"])
+            )
 
 
-def _read_answer(line: bytes, output: S3Uri) -> dict[str, Any]:
-    try:
-        answer = json.loads(line)
-        if answer["source"] and answer["line"] and (answer.keys() & {"predictions", "error"}):
-            return answer
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise IncompleteOutput(
-        f"{output} holds a line that is no answer of the container: was the model's image built "
-        "from custom_container?"
-    )
-
-
-def _explain_mismatch(s3: Any, packed: S3Uri, output: S3Uri) -> str:
-    """Compare a shard with its output, record by record; reads both again, as this is rare."""
-    asked, answered = _count_identities(s3, packed), _count_identities(s3, output)
-    found = {
-        "not answered": asked - answered,
-        "answered but never asked, or more than once": answered - asked,
-    }
-    faults = [
-        f"{what}: {identities.total()} ({_shown(identities)})"
-        for what, identities in found.items()
-        if identities
-    ]
-    return f"{output} does not answer {packed}: " + (
-        "; ".join(faults) or "every record is answered once, but not in its place"
-    )
-
-
-def _count_identities(s3: Any, uri: S3Uri) -> Counter[tuple[str, int]]:
-    return Counter((r["source"], r["line"]) for r in map(json.loads, read_lines(s3, uri)))
-
-
-def _shown(identities: Counter[tuple[str, int]]) -> str:
-    shown = sorted(identities)[:_IDENTITIES_SHOWN]
-    return ", ".join(f"{source} line {line}" for source, line in shown)
-
-
-def _summary(
-    folder: JobFolder, record: JobRecord, job: TransformJob, counts: AnswerCounts
-) -> dict[str, Any]:
+def _account(job: TransformJob, work: WorkDone | None, price: HourlyPrice | None) -> dict[str, Any]:
     return {
-        "job_name": job.name,
         "status": job.status,
-        "predictions": str(folder.predictions()),
-        "input": record.input_uri,
-        "input_files": record.packed.files,
-        "documents": counts.documents,
-        "answered": counts.answered,
-        "errors": dict(counts.errors.most_common()),
-        "left_out": record.packed.left_out,
-        "mean_confidence": counts.mean_confidence(),
-        "classes": counts.classes(),
         "model_name": job.model_name,
         "instance_type": job.instance_type,
         "instance_count": job.instance_count,
         "billed_seconds": job.billed_seconds,
+        "dollars": price.cost(job.billed_seconds) if price else None,
+        "price_basis": price.basis if price else None,
+        "tokens": work.tokens if work else None,
+        "tokens_per_second": work.tokens_per_second if work else None,
     }
+
+
+def _verdict(faults: dict[str, str]) -> dict[str, Any]:
+    return {"is_complete": not faults, "faults": faults}
+
+
+def _told(faults: dict[str, str]) -> str:
+    shown = list(faults.values())[:_FAULTS_SHOWN]
+    more = [f"and {len(faults) - len(shown)} more shards"] if len(faults) > len(shown) else []
+    return "\n".join([f"{len(faults)} shards are not answered:", *shown, *more])

@@ -8,25 +8,78 @@ import json
 from pathlib import Path
 from typing import Any
 
-from batch_transform.consolidated_output import consolidate
+from batch_transform.aws import exists_in_s3
+from batch_transform.consolidated_output import ResultsWanted, consolidate
+from batch_transform.errors import JobFailed
+from batch_transform.job_logs import WorkDone
 from batch_transform.job_progress import count_outputs, outputs_expected
 from batch_transform.job_record import read_job_record
-from batch_transform.naming import JobFolder
-from batch_transform.s3_objects import put_object, read_object
+from batch_transform.naming import JobFolder, S3Uri
+from batch_transform.packed_input import Shard
+from batch_transform.prices import HourlyPrice
+from batch_transform.s3_objects import delete_objects, put_object, read_object
+from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob, check_completed
 
+_SHARDS_SHOWN = 10
 
-def finish_job(s3: Any, job: TransformJob) -> dict[str, Any] | None:
-    """
-    Consolidate a job that completed and return its summary; None for a job that packed nothing.
 
-    Raises JobFailed where the job ended otherwise and IncompleteOutput where answers are missing.
+def finish_job(
+    s3: Any,
+    job: TransformJob,
+    wanted: ResultsWanted | None = None,
+    *,
+    work: WorkDone | None = None,
+    price: HourlyPrice | None = None,
+) -> dict[str, Any] | None:
     """
-    check_completed(job)
-    folder = JobFolder.holding(job.output_uri, job.name)
-    if folder is None:
+    Consolidate a job that ended and return its summary; None for a job that packed nothing.
+
+    The packed texts are deleted once every answer is verified, unless they are to stay. Raises
+    JobFailed where the job did not complete and IncompleteOutput where answers are missing; a
+    partial result is made of either, if it is wanted.
+    """
+    wanted = wanted or ResultsWanted()
+    packed_job = find_packed_job(s3, job)
+    if packed_job is None or not wanted.is_partial:
+        _check_completed(s3, job, packed_job)
+    if packed_job is None:
         return None
-    return consolidate(s3, folder, read_job_record(s3, folder), job)
+    summary = consolidate(s3, packed_job, job, wanted, work=work, price=price)
+    if summary["is_complete"] and not wanted.keeps_shards:
+        delete_objects(s3, packed_job.shards)
+    return summary
+
+
+def find_packed_job(s3: Any, job: TransformJob) -> PackedJob | None:
+    """Return what was packed for a job, or None for a job that reads the user's own files."""
+    folder = JobFolder.holding(job.output_uri, job.name)
+    return PackedJob(folder, read_job_record(s3, folder)) if folder else None
+
+
+def _check_completed(s3: Any, job: TransformJob, packed_job: PackedJob | None) -> None:
+    try:
+        check_completed(job)
+    except JobFailed as error:
+        if packed_job is None:
+            raise
+        answered = packed_job.outputs(s3)
+        lost = [shard for shard in packed_job.record.packed.shards if shard.name not in answered]
+        shards = packed_job.record.packed.shards
+        raise JobFailed(_told(str(error), job.name, lost, len(shards))) from None
+
+
+def _told(reason: str, job_name: str, lost: list[Shard], shards: int) -> str:
+    return "\n".join(
+        [
+            reason,
+            f"{shards - len(lost)} of {shards} shards are answered and kept; not answered:",
+            *map(str, lost[:_SHARDS_SHOWN]),
+            f"run the rest: setup_optimized_batch_transform.py --resume {job_name}",
+            "or take what there is: check_batch_transform_status.py --watch --partial --job-name "
+            + job_name,
+        ]
+    )
 
 
 def settle_job(s3: Any, job: TransformJob) -> dict[str, Any]:
@@ -47,14 +100,18 @@ def settle_job(s3: Any, job: TransformJob) -> dict[str, Any]:
     return summary
 
 
-def download_results(s3: Any, job: TransformJob, directory: Path) -> list[Path]:
-    """Copy predictions.json and summary.json of a finished job into *directory*."""
-    folder = JobFolder.holding(job.output_uri, job.name)
-    places = [folder.predictions(), folder.summary] if folder else []
+def download_results(s3: Any, summary: dict[str, Any], directory: Path) -> list[Path]:
+    """Copy the results that a summary speaks of into *directory*, as far as there are any."""
+    predictions = S3Uri.parse(summary["predictions"])
+    folder = JobFolder(S3Uri(predictions.bucket, predictions.key.rpartition("/")[0] + "/"))
+    places = [predictions, folder.errors, folder.review, folder.report, folder.summary]
     directory.mkdir(parents=True, exist_ok=True)
     targets = []
     for place in places:
         target = directory / place.key.rsplit("/", 1)[-1]
+        if exists_in_s3(s3, place) is None:
+            target.unlink(missing_ok=True)  # of an earlier job
+            continue
         s3.download_file(place.bucket, place.key, str(target))
         targets.append(target)
     return targets

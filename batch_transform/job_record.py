@@ -5,7 +5,7 @@ Whoever finds the folder, on any machine, can follow, verify and consolidate the
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from batch_transform.errors import IncompleteOutput
@@ -16,7 +16,11 @@ from batch_transform.s3_objects import put_object
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One optimized job, as it was submitted."""
+    """
+    One optimized job, as it was submitted.
+
+    *resumes* names the jobs whose work it goes on with, the one that packed the input first.
+    """
 
     job_name: str
     profile: str
@@ -24,6 +28,7 @@ class JobRecord:
     input_uri: str
     created_at: str
     packed: PackedInput
+    resumes: list[str] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:

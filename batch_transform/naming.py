@@ -83,6 +83,11 @@ class JobFolder:
         """Return the folder of a job that writes to *output*, packed or not."""
         return cls.holding(output, job_name) or cls(output.folder())
 
+    def beside(self, job_name: str) -> "JobFolder":
+        """Return the folder of another job below the same output prefix."""
+        parent = self.root.key.rstrip("/").rpartition("/")[0]
+        return JobFolder.of(S3Uri(self.root.bucket, parent), job_name)
+
     @property
     def request(self) -> S3Uri:
         """`request.json`: what a message asked for; whoever writes it first starts the job."""
@@ -97,6 +102,11 @@ class JobFolder:
     def shards(self) -> S3Uri:
         """The folder of the packed input, read by the optimized job."""
         return self.root.child("input/")
+
+    @property
+    def manifest(self) -> S3Uri:
+        """The list of the shards that a resumed job reads."""
+        return self.root.child("input.manifest")
 
     @property
     def shard_outputs(self) -> S3Uri:

@@ -181,7 +181,7 @@ class S3ObjectWriter:
     Write one object of any size in constant memory, by multipart upload.
 
     The object appears whole when the block ends well; after an exception nothing of it is left,
-    and neither is after a block that wrote nothing.
+    and neither is after a block that wrote nothing, even if there was an object before.
     """
 
     def __init__(self, s3: Any, uri: S3Uri, content_type: str) -> None:
@@ -235,6 +235,7 @@ class S3ObjectWriter:
     def _complete(self) -> None:
         if self._upload_id is None:
             if not self._buffer:
+                self._s3.delete_object(**self._place)
                 return
             body = bytes(self._buffer)
             self._s3.put_object(**self._place, Body=body, ContentType=self._content_type)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +23,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -71,14 +72,16 @@ def progress(description: str, total_bytes: int) -> Iterator[Callable[[int], Non
 def show_progress(looks: Iterator[JobProgress]) -> TransformJob:
     """Draw each look at a job until the last and return the job as it ended."""
     status = None
-    with _bar(MofNCompleteColumn()) as bar:
-        task = bar.add_task("Waiting for SageMaker", total=None)
+    columns = (MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+    with _bar(*columns) as bar:
+        task = bar.add_task("Waiting for SageMaker", total=None, speed="")
         for look in looks:
             bar.update(
                 task,
                 description=look.job.status,
                 completed=look.outputs,
                 total=look.outputs_expected or None,
+                speed=_speed(look),
             )
             if look.job.status != status and not _story.is_terminal:
                 say(f"{look.job.name}: {look.job.status}")
@@ -175,6 +178,8 @@ def print_summary(summary: dict[str, Any]) -> None:
         share = count / summary["documents"]
         table.add_row(f"[red]not classified: {code}[/]", str(count), f"{share:.1%}", "")
     _answer.print(table)
+    if summary["review"]["documents"]:
+        say(f"{summary['review']['documents']:,} documents should be read first: see review.csv")
     print_answer(summary["predictions"])
 
 
@@ -184,12 +189,20 @@ def job_as_document(job: TransformJob) -> dict[str, Any]:
     return document | {"billed_seconds": job.billed_seconds}
 
 
-def _bar(amount: ProgressColumn) -> Progress:
+def _speed(look: JobProgress) -> str:
+    if not look.documents or look.job.started_at is None:
+        return ""
+    until = look.job.ended_at or datetime.now(UTC)
+    seconds = (until - look.job.started_at).total_seconds()
+    return f"{look.documents / max(seconds, 1):,.0f} documents/s"
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        amount,
+        *columns,
         TimeElapsedColumn(),
         console=_story,
         disable=not _story.is_terminal,

@@ -37,6 +37,7 @@ class TransformJob:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    kms_key_id: str | None = None
 
     @classmethod
     def from_description(cls, description: dict[str, Any]) -> Self:
@@ -55,6 +56,7 @@ class TransformJob:
             created_at=description["CreationTime"],
             started_at=description.get("TransformStartTime"),
             ended_at=description.get("TransformEndTime"),
+            kms_key_id=description["TransformOutput"].get("KmsKeyId"),
         )
 
     @property

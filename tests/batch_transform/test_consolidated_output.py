@@ -1,19 +1,26 @@
 """Consolidation: every packed record answered exactly once, or no consolidated file at all."""
 
+import csv
+import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from batch_transform.aws import AwsClients
-from batch_transform.consolidated_output import consolidate
-from batch_transform.errors import IncompleteOutput
+from batch_transform.consolidated_output import ResultsWanted, check_complete, consolidate
+from batch_transform.errors import IncompleteOutput, InvalidSettings
 from batch_transform.input_documents import find_input
+from batch_transform.job_logs import WorkDone
+from batch_transform.job_outcome import finish_job
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import pack
+from batch_transform.prices import HourlyPrice
 from batch_transform.s3_objects import list_objects, read_lines
+from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob
 
 STARTED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -37,8 +44,10 @@ def answer(record: dict[str, Any]) -> dict[str, Any]:
     identity = {"source": record["source"], "line": record["line"]}
     if record["text"] == "?":
         return identity | {"error": {"code": "EmptyDocument", "message": "no words"}}
-    best = {"class": record["text"].title(), "score": 0.75}
-    return identity | {"predictions": {"predicted_class": best["class"], "top_predictions": [best]}}
+    label, _, score = record["text"].partition(" ")
+    best = {"class": label.title(), "score": float(score or 0.75)}
+    top = [best, {"class": "Other", "score": round(1 - best["score"], 4)}]
+    return identity | {"predictions": {"predicted_class": best["class"], "top_predictions": top}}
 
 
 class Packed:
@@ -60,25 +69,56 @@ class Packed:
         body = b"".join(line + b"\n" for line in lines)
         self.clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=body)
 
-    def consolidate(self) -> dict[str, Any]:
+    def answer_all(self) -> None:
+        """Answer every shard rightly."""
+        for index in range(len(self.record.packed.shards)):
+            self.write(self.lines(index), index)
+
+    def consolidate(self, **wanted: Any) -> dict[str, Any]:
         """Run what is tested."""
-        return consolidate(self.clients.s3, self.folder, self.record, JOB)
+        packed_job = PackedJob(self.folder, self.record)
+        return consolidate(
+            self.clients.s3,
+            packed_job,
+            JOB,
+            ResultsWanted(**wanted),
+            work=WorkDone(tokens=500, tokens_per_second=50.0),
+            price=HourlyPrice(2.0, "told by the test"),
+        )
 
     def predictions(self) -> bytes:
         """Return the consolidated file."""
-        place = self.folder.predictions()
+        return self.read("predictions.json")
+
+    def read(self, name: str) -> bytes:
+        """Return a file of the job's folder."""
+        place = self.folder.root.child(name)
         return self.clients.s3.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
 
     def left(self) -> set[str]:
         """Return the consolidated files that exist."""
         keys = (found.uri.key for found in list_objects(self.clients.s3, self.folder.root))
-        return {key.rsplit("/", 1)[-1] for key in keys} & {"predictions.json", "summary.json"}
+        results = {"predictions.json", "errors.jsonl", "review.csv", "report.html", "summary.json"}
+        return {key.rsplit("/", 1)[-1] for key in keys} & results
 
 
 @pytest.fixture
 def packed(clients: AwsClients, documents: Any, folder: JobFolder) -> Packed:
     """Five documents, packed into one shard."""
     uri = documents.put(a=b"debt\n\nfamily\ndebt\n", b=b"?\ndebt\n")
+    return pack_job(clients, uri, folder)
+
+
+@pytest.fixture
+def packed_twice(clients: AwsClients, documents: Any, folder: JobFolder) -> Packed:
+    """Two shards of documents, and lines that were not sent."""
+    odd = b"caf\xe9\n\ndebt 0.55\nfamily 0.51\n=cmd 0.52\n?\n"
+    padding = b"debt" + b" " * 2000 + b"0.9\n"
+    return pack_job(clients, documents.put(odd=odd, padding=padding * 50), folder)
+
+
+def pack_job(clients: AwsClients, uri: S3Uri, folder: JobFolder) -> Packed:
+    """Pack what lies under *uri*."""
     found = find_input(clients.s3, uri)
     record = JobRecord(
         job_name="job-1",
@@ -129,6 +169,137 @@ def test_the_summary_counts_what_was_answered(packed: Packed) -> None:
     assert summary["billed_seconds"] == 180
 
 
+def test_the_summary_says_what_it_took(packed: Packed) -> None:
+    """Tokens, their speed, and dollars with whoever told the price: two machines, 90 seconds."""
+    packed.write(packed.lines())
+    summary = packed.consolidate()
+    assert (summary["tokens"], summary["tokens_per_second"]) == (500, 50.0)
+    assert (summary["dollars"], summary["price_basis"]) == (0.1, "told by the test")
+
+
+def test_what_has_no_class_stands_in_a_file_of_its_own(packed_twice: Packed) -> None:
+    """Errors of the container and lines that were never sent; a blank line is no error."""
+    packed_twice.answer_all()
+    packed_twice.consolidate()
+    errors = [json.loads(line) for line in packed_twice.read("errors.jsonl").splitlines()]
+    assert [(e["source"], e["line"], e["error"]["code"]) for e in errors] == [
+        ("odd.txt", 6, "EmptyDocument"),
+        ("odd.txt", 1, "InvalidEncoding"),
+    ]
+
+
+def test_a_person_is_told_what_to_read_first(packed_twice: Packed) -> None:
+    """The lowest margin first, below the limit only; no cell of the table can be a formula."""
+    packed_twice.answer_all()
+    summary = packed_twice.consolidate(review_below=0.08)
+    rows = list(csv.DictReader(io.StringIO(packed_twice.read("review.csv").decode())))
+    assert [(row["source"], row["line"], row["predicted_class"]) for row in rows] == [
+        ("odd.txt", "4", "Family"),
+        ("odd.txt", "5", "'=Cmd"),
+    ]
+    assert [row["text"] for row in rows] == ["", ""]
+    assert summary["review"] == {"below": 0.08, "documents": 2, "listed": 2}
+
+
+def test_no_list_is_left_where_nothing_is_on_it(packed: Packed) -> None:
+    """Nor one of an earlier consolidation that asked for another limit."""
+    packed.write([line.replace(b"?", b"!") for line in packed.lines()])
+    packed.consolidate(review_below=1.0)
+    assert "review.csv" in packed.left()
+    packed.consolidate(review_below=0.0)
+    assert "review.csv" not in packed.left()
+
+
+def test_results_hold_texts_only_where_they_are_asked_for(packed_twice: Packed) -> None:
+    """The texts are confidential; asked for, each stands beside its own answer."""
+    packed_twice.answer_all()
+    packed_twice.consolidate()
+    assert b'"text"' not in packed_twice.predictions()
+    packed_twice.consolidate(with_text=True)
+    texts = {(a["source"], a["line"]): a["text"] for a in json.loads(packed_twice.predictions())}
+    assert texts["odd.txt", 3] == "debt 0.55"
+    assert texts["odd.txt", 6] == "?"
+    assert b"family 0.51" in packed_twice.read("report.html")
+
+
+def test_the_other_forms_hold_the_same_answers(packed_twice: Packed) -> None:
+    """One JSON object a line, or one row a record with the columns' names above."""
+    packed_twice.answer_all()
+    packed_twice.consolidate()
+    expected = json.loads(packed_twice.predictions())
+    packed_twice.consolidate(output_format="jsonl")
+    lines = packed_twice.read("predictions.jsonl").splitlines()
+    assert [json.loads(line) for line in lines] == expected
+    packed_twice.consolidate(output_format="csv")
+    rows = list(csv.DictReader(io.StringIO(packed_twice.read("predictions.csv").decode())))
+    assert [(row["source"], int(row["line"])) for row in rows] == [
+        (answer["source"], answer["line"]) for answer in expected
+    ]
+    assert [row["error_code"] for row in rows if row["line"] == "6"] == ["EmptyDocument", ""]
+
+
+def test_parquet_holds_the_same_answers(packed_twice: Packed) -> None:
+    """Read back as columns, where pyarrow is installed."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    packed_twice.answer_all()
+    packed_twice.consolidate(output_format="parquet")
+    rows = parquet.read_table(io.BytesIO(packed_twice.read("predictions.parquet"))).to_pylist()
+    packed_twice.consolidate()
+    expected = json.loads(packed_twice.predictions())
+    assert [(row["source"], row["line"]) for row in rows] == [
+        (answer["source"], answer["line"]) for answer in expected
+    ]
+
+
+def test_parts_are_taken_only_where_they_are_asked_for(packed_twice: Packed) -> None:
+    """The lost shard is named with its first and last document, and nobody calls it complete."""
+    packed_twice.write(packed_twice.lines(0), 0)
+    with pytest.raises(
+        IncompleteOutput,
+        match=r"shard-00001\.jsonl \(padding\.txt line \d+ to padding\.txt line 50\)",
+    ):
+        packed_twice.consolidate()
+    assert packed_twice.left() == set()
+    summary = packed_twice.consolidate(is_partial=True)
+    assert summary["documents"] == packed_twice.record.packed.shards[0].records
+    with pytest.raises(IncompleteOutput, match=r"--resume job-1"):
+        check_complete(summary)
+
+
+def test_a_shard_that_is_wrong_is_no_part_of_a_partial_result(packed_twice: Packed) -> None:
+    """What cannot be verified is left out whole, not trusted in parts."""
+    packed_twice.write(packed_twice.lines(0), 0)
+    packed_twice.write(packed_twice.lines(1)[1:], 1)
+    summary = packed_twice.consolidate(is_partial=True)
+    assert "not answered: 1" in summary["faults"]["shard-00001.jsonl"]
+    assert summary["documents"] == packed_twice.record.packed.shards[0].records
+
+
+def test_every_wrong_shard_is_named(packed_twice: Packed) -> None:
+    """Not the first alone: whoever mends one would otherwise meet the next."""
+    packed_twice.write(packed_twice.lines(0)[1:], 0)
+    packed_twice.write(packed_twice.lines(1)[1:], 1)
+    with pytest.raises(IncompleteOutput, match=r"(?s)2 shards.*shard-00000.*shard-00001"):
+        packed_twice.consolidate()
+
+
+@pytest.mark.parametrize("keeps_shards", [False, True])
+def test_packed_texts_go_once_every_answer_is_verified(
+    packed_twice: Packed, keeps_shards: bool
+) -> None:
+    """They are confidential; consolidating again needs them no more."""
+    packed_twice.answer_all()
+    write_job_record(packed_twice.clients.s3, packed_twice.folder, packed_twice.record)
+    job = replace(JOB, output_uri=packed_twice.folder.shard_outputs)
+    for _ in range(2):
+        finish_job(packed_twice.clients.s3, job, ResultsWanted(keeps_shards=keeps_shards))
+        shards = list(list_objects(packed_twice.clients.s3, packed_twice.folder.shards))
+        assert bool(shards) == keeps_shards
+    if not keeps_shards:
+        with pytest.raises(InvalidSettings, match="are deleted"):
+            finish_job(packed_twice.clients.s3, job, ResultsWanted(with_text=True))
+
+
 def test_consolidating_again_changes_nothing(packed: Packed) -> None:
     """A second run, from any machine, writes the same bytes."""
     packed.write(packed.lines())
@@ -170,7 +341,7 @@ def test_anything_but_one_answer_each_is_refused(packed: Packed, damage: Any, to
 
 def test_a_shard_without_output_is_named(packed: Packed) -> None:
     """SageMaker gives a failed object no output."""
-    with pytest.raises(IncompleteOutput, match=r"1 of 1 shards .* shard-00000\.jsonl"):
+    with pytest.raises(IncompleteOutput, match=r"1 shards .*\n.*shard-00000\.jsonl"):
         packed.consolidate()
     assert packed.left() == set()
 

@@ -1,0 +1,120 @@
+"""
+Going on with a job that ended early: only the shards without a sound answer run again.
+
+The new job has a name and a folder of its own; its record names the jobs it goes on with, so that
+old and new outputs are verified and consolidated together. Packs nothing.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from batch_transform.aws import AwsClients, check_bucket
+from batch_transform.errors import AwsRefused, IncompleteOutput, InvalidSettings
+from batch_transform.job_record import JobRecord, read_job_record, write_job_record
+from batch_transform.s3_objects import delete_objects, list_objects, put_object
+from batch_transform.sagemaker_model import model_exists
+from batch_transform.settings import TransformSettings, request_problems
+from batch_transform.shard_outputs import PackedJob
+from batch_transform.transform_job import check_name_is_free, find_job, start_job
+from batch_transform.transform_plan import claim_folder
+from batch_transform.transform_request import Request, create_transform_job_request
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """What would be done: the shards to run again and the exact request."""
+
+    packed_job: PackedJob
+    shard_names: list[str]
+    kms_key_id: str | None
+    create_transform_job: Request
+
+    def requests(self) -> dict[str, Request]:
+        """Return the SageMaker request by its operation."""
+        return {"CreateTransformJob": self.create_transform_job}
+
+    def manifest(self) -> list[Any]:
+        """Return what SageMaker calls a manifest: a prefix, then the objects below it."""
+        return [{"prefix": str(self.packed_job.shards)}, *self.shard_names]
+
+
+def plan_resumption(
+    clients: AwsClients, settings: TransformSettings, earlier_name: str
+) -> Resumption:
+    """
+    Find out what an earlier job left to do.
+
+    Raises AwsRefused while it runs or where its Model is gone, IncompleteOutput where its record
+    or its packed shards are gone, and InvalidSettings where nothing is left to do.
+    """
+    check_bucket(clients.s3, settings.output_uri.bucket)
+    check_name_is_free(clients.sagemaker, settings.job_name)
+    earlier = find_job(clients.sagemaker, earlier_name)
+    if earlier and not earlier.is_final:
+        raise AwsRefused(f"{earlier_name} is {earlier.status}: wait for its end, or stop it")
+    earlier_record = read_job_record(clients.s3, settings.folder.beside(earlier_name))
+    if not model_exists(clients.sagemaker, earlier_record.model_name):
+        raise AwsRefused(
+            f"the Model {earlier_record.model_name} of {earlier_name} was deleted: its answers "
+            "could not be told from another's. Run the whole input again"
+        )
+    packed_job = PackedJob(settings.folder, _record(settings, earlier_record))
+    shard_names = _shards_to_run(clients.s3, packed_job, earlier_name)
+    request = create_transform_job_request(
+        profile=settings.profile,
+        job_name=settings.job_name,
+        model_name=earlier_record.model_name,
+        input_uri=settings.folder.manifest,
+        input_is_manifest=True,
+        output_uri=settings.folder.shard_outputs,
+        instance_type=settings.instance_type,
+        instance_count=settings.instance_count,
+        kms_key_id=settings.kms_key_id,
+        tags=settings.tags,
+    )
+    if problems := list(request_problems("CreateTransformJob", request)):
+        raise InvalidSettings(problems)
+    return Resumption(packed_job, shard_names, settings.kms_key_id, request)
+
+
+def resume(clients: AwsClients, resumption: Resumption) -> None:
+    """Start the new job; whatever fails, its folder is emptied again."""
+    s3 = clients.encrypting_with(resumption.kms_key_id).s3
+    folder = resumption.packed_job.folder
+    claim_folder(s3, folder, resumption.requests())
+    try:
+        manifest = json.dumps(resumption.manifest(), ensure_ascii=False).encode()
+        put_object(s3, folder.manifest, manifest, "application/json")
+        write_job_record(s3, folder, resumption.packed_job.record)
+        start_job(clients.sagemaker, resumption.create_transform_job)
+    except BaseException:
+        delete_objects(s3, folder.root)
+        raise
+
+
+def _record(settings: TransformSettings, earlier: JobRecord) -> JobRecord:
+    return replace(
+        earlier,
+        job_name=settings.job_name,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        resumes=[*earlier.resumes, earlier.job_name],
+    )
+
+
+def _shards_to_run(s3: Any, packed_job: PackedJob, earlier_name: str) -> list[str]:
+    names = list(packed_job.faults(s3))
+    if not names:
+        problem = (
+            f"--resume: every shard of {earlier_name} is answered; consolidate it with "
+            f"check_batch_transform_status.py --job-name {earlier_name} --watch --partial"
+        )
+        raise InvalidSettings([problem])
+    there = {found.uri.key.rsplit("/", 1)[-1] for found in list_objects(s3, packed_job.shards)}
+    if lost := [name for name in names if name not in there]:
+        raise IncompleteOutput(
+            f"{len(lost)} shards to run are no longer under {packed_job.shards}, {lost[0]} first: "
+            "run the whole input again"
+        )
+    return names

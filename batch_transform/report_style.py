@@ -1,0 +1,65 @@
+"""How report.html looks, light and dark. A Python module, so that it is wherever the code is."""
+
+STYLE = """\
+:root {
+  --page: #f6f7f9; --card: #fff; --ink: #1b2330; --soft: #667085; --line: #e4e7ec;
+  --bar: #3f6fd8; --bar-soft: #e8eefc; --good: #1a7f4b; --bad: #b42318;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #11151c; --card: #1a202b; --ink: #e6eaf2; --soft: #98a3b5; --line: #2b3443;
+    --bar: #7ea2f5; --bar-soft: #232d40; --good: #5cc990; --bad: #f4877d;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0; background: var(--page); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif;
+}
+main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+header { margin-bottom: 1.5rem; }
+h1 { margin: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
+h2 { margin: 0 0 .75rem; font-size: 1.05rem; }
+p { margin: 0; }
+.kind { color: var(--soft); font-size: .8rem; letter-spacing: .08em; text-transform: uppercase; }
+.place, .note { color: var(--soft); font-size: .9rem; overflow-wrap: anywhere; }
+.note { margin-bottom: .75rem; }
+.verdict { margin-top: .75rem; font-weight: 600; }
+.verdict::before { content: "●"; margin-right: .5em; }
+.good { color: var(--good); }
+.bad { color: var(--bad); }
+section, .tiles > div {
+  background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+}
+section { padding: 1.25rem; margin-top: 1rem; }
+.tiles {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: .75rem;
+  margin: 0;
+}
+.tiles > div { padding: .75rem 1rem; }
+.tiles dd { margin: 0; font-size: 1.15rem; font-weight: 600; white-space: nowrap; }
+.tiles dt { color: var(--soft); font-size: .85rem; }
+table { width: 100%; border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .4rem .6rem; text-align: left; vertical-align: top; }
+thead th { color: var(--soft); font-weight: 500; border-bottom: 1px solid var(--line); }
+tbody tr + tr td, tbody tr + tr th { border-top: 1px solid var(--line); }
+td { overflow-wrap: anywhere; }
+small { color: var(--soft); }
+.scroll { overflow-x: auto; }
+.classes th[scope] { font-weight: 500; white-space: nowrap; }
+.classes thead th:nth-child(n + 3), .number { text-align: right; white-space: nowrap; }
+.number { font-variant-numeric: tabular-nums; }
+.bar { width: 45%; vertical-align: middle; }
+.bar span { display: block; height: .8rem; border-radius: 3px; background: var(--bar); }
+.histogram {
+  display: flex; gap: 3px; height: 9rem; align-items: stretch;
+  border-bottom: 1px solid var(--line);
+}
+.histogram div { flex: 1; display: flex; align-items: flex-end; background: linear-gradient(
+  var(--bar-soft), transparent); border-radius: 3px 3px 0 0; }
+.histogram span { width: 100%; background: var(--bar); border-radius: 3px 3px 0 0; }
+.axis {
+  display: flex; justify-content: space-between; color: var(--soft); font-size: .8rem;
+  margin-top: .25rem;
+}
+"""

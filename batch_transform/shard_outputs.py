@@ -1,0 +1,134 @@
+"""
+The outputs of a job's shards: where they lie, what they answer, and whether that is all.
+
+Identity proves it: each packed record bears source and line, and so does its answer. Streams;
+never needs a document's text.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from batch_transform.errors import IncompleteOutput
+from batch_transform.job_record import JobRecord
+from batch_transform.naming import JobFolder, S3Uri
+from batch_transform.packed_input import IdentityDigest, Shard
+from batch_transform.s3_objects import list_objects, read_lines
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class PackedJob:
+    """A job that packed its input, or resumed one that did, with all folders it has to do with."""
+
+    folder: JobFolder
+    record: JobRecord
+
+    @property
+    def packed_in(self) -> JobFolder:
+        """The folder of the job that packed the input."""
+        return self.folder.beside(next(iter(self.record.resumes), self.record.job_name))
+
+    @property
+    def shards(self) -> S3Uri:
+        """Where the packed input lies."""
+        return self.packed_in.shards
+
+    def outputs(self, s3: Any) -> dict[str, S3Uri]:
+        """
+        Return where the output of each shard lies, by the shard's name; the newest job's wins.
+
+        Matched by the end of the key: SageMaker does not document how it writes the part before.
+        """
+        places = [self.folder.beside(name).shard_outputs for name in self.record.resumes]
+        return {
+            output.uri.key.rsplit("/", 1)[-1].removesuffix(".out"): output.uri
+            for place in [*places, self.folder.shard_outputs]
+            for output in list_objects(s3, place)
+        }
+
+    def faults(self, s3: Any) -> dict[str, str]:
+        """Read everything again and return what is wrong with each shard that is not answered."""
+        outputs = self.outputs(s3)
+        found = {
+            shard.name: self._fault(s3, shard, outputs.get(shard.name))
+            for shard in self.record.packed.shards
+        }
+        return {name: fault for name, fault in found.items() if fault}
+
+    def _fault(self, s3: Any, shard: Shard, output: S3Uri | None) -> str | None:
+        if output is None:
+            return f"{shard} has no output"
+        try:
+            for _ in verified_answers(s3, shard, output):
+                pass
+        except IncompleteOutput as error:
+            if isinstance(error, _Mismatch):
+                return _explain_mismatch(s3, self.shards.child(shard.name), output)
+            return str(error)
+        return None
+
+
+def verified_answers(s3: Any, shard: Shard, output: S3Uri) -> Iterator[tuple[bytes, dict]]:
+    """
+    Yield each line of a shard's output, its end taken off, with what it says.
+
+    Raises IncompleteOutput, at the end, unless each record was answered once and in its place.
+    """
+    identities = IdentityDigest()
+    for line in read_lines(s3, output):
+        answer = _read_answer(line, output)
+        identities.add(answer["source"], answer["line"])
+        yield line.removesuffix(b"\n"), answer
+    if identities.hexdigest() != shard.identity_digest:
+        raise _Mismatch(f"{output} does not answer {shard}")
+
+
+class _Mismatch(IncompleteOutput):
+    """Answers that are all of the container, but not those that were asked for."""
+
+
+def _read_answer(line: bytes, output: S3Uri) -> dict[str, Any]:
+    try:
+        answer = json.loads(line)
+        if answer["source"] and answer["line"] and ("predictions" in answer or "error" in answer):
+            return answer
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise IncompleteOutput(
+        f"{output} holds a line that is no answer of the container: was the model's image built "
+        "from custom_container?"
+    )
+
+
+def _explain_mismatch(s3: Any, packed: S3Uri, output: S3Uri) -> str:
+    """Compare a shard with its output, record by record; one shard at a time is held."""
+    try:
+        asked = _count_identities(s3, packed)
+    except s3.exceptions.NoSuchKey:
+        return f"{output} does not answer {packed}, which is deleted: run the job again"
+    answered = _count_identities(s3, output)
+    found = {
+        "not answered": asked - answered,
+        "answered but never asked, or more than once": answered - asked,
+    }
+    faults = [
+        f"{what}: {identities.total()} ({_shown(identities)})"
+        for what, identities in found.items()
+        if identities
+    ]
+    return f"{output} does not answer {packed}: " + (
+        "; ".join(faults) or "every record is answered once, but not in its place"
+    )
+
+
+def _count_identities(s3: Any, uri: S3Uri) -> Counter[tuple[str, int]]:
+    return Counter((r["source"], r["line"]) for r in map(json.loads, read_lines(s3, uri)))
+
+
+def _shown(identities: Counter[tuple[str, int]]) -> str:
+    shown = sorted(identities)[:_SHOWN]
+    return ", ".join(f"{source} line {line}" for source, line in shown)

@@ -1,0 +1,86 @@
+"""
+Following a job on a terminal: its progress, then its results, or why there are none.
+
+Shared by whichever script has started a job or is asked about one. Knows no options.
+"""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batch_transform import terminal
+from batch_transform.aws import AwsClients
+from batch_transform.consolidated_output import ResultsWanted, check_complete
+from batch_transform.errors import JobFailed, WatchInterrupted
+from batch_transform.job_logs import last_lines, work_done
+from batch_transform.job_outcome import download_results, finish_job
+from batch_transform.job_progress import follow_progress
+from batch_transform.output_formats import check_format
+from batch_transform.prices import hourly_price
+from batch_transform.transform_job import TransformJob, describe_job
+
+_STATUS_SCRIPT = "python check_batch_transform_status.py"
+_LINES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """What is wanted of a job's end, where it goes, and how it is told."""
+
+    wanted: ResultsWanted = field(default_factory=ResultsWanted)
+    download_to: Path | None = None
+    shows_logs: bool = False
+    as_json: bool = False
+
+    def check(self) -> None:
+        """Raise InvalidSettings for what this machine cannot do, before a job is waited for."""
+        check_format(self.wanted.output_format)
+
+
+def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:
+    """Follow a job to its end and print what became of it; raise where it is not all answered."""
+    job = follow(clients, job_name)
+    clients = clients.encrypting_with(job.kms_key_id)
+    try:
+        summary = finish_job(
+            clients.s3,
+            job,
+            settings.wanted,
+            work=work_done(clients.logs, job_name),
+            price=hourly_price(clients.pricing, job.instance_type, clients.region),
+        )
+    except JobFailed:
+        if settings.shows_logs:
+            show_last_lines(clients, job_name)
+        raise
+    if settings.as_json:
+        terminal.print_json(summary or terminal.job_as_document(job))
+    elif summary:
+        terminal.print_summary(summary)
+    else:
+        terminal.print_job(job)
+    if summary and settings.download_to:
+        for path in download_results(clients.s3, summary, settings.download_to):
+            terminal.say(f"wrote {path}")
+    if summary:
+        check_complete(summary)
+
+
+def follow(clients: AwsClients, job_name: str) -> TransformJob:
+    """Draw a job's progress until it ends and return it; Ctrl-C ends the watching only."""
+    job = describe_job(clients.sagemaker, job_name)
+    try:
+        return terminal.show_progress(follow_progress(clients, job, time.sleep))
+    except KeyboardInterrupt:
+        raise WatchInterrupted(
+            f"no longer watching; the job {job_name} goes on and is billed.\n"
+            f"watch it: {_STATUS_SCRIPT} --job-name {job_name} --watch\n"
+            f"stop it:  {_STATUS_SCRIPT} --job-name {job_name} --stop"
+        ) from None
+
+
+def show_last_lines(clients: AwsClients, job_name: str) -> None:
+    """Print the last lines that the job's containers logged, which hold no document's text."""
+    lines = last_lines(clients.logs, job_name, _LINES_SHOWN)
+    for line in lines or ["the job has logged nothing yet"]:
+        terminal.say(line)

@@ -1,0 +1,73 @@
+"""Cleaning up takes what nobody needs, and nothing that a running job reads."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from batch_transform.aws import AwsClients
+from batch_transform.errors import AwsRefused
+from batch_transform.job_clean_up import clean_up, find_leftovers
+from batch_transform.naming import JobFolder, S3Uri
+from batch_transform.s3_objects import list_objects
+from batch_transform.transform_job import TransformJob
+
+JOB = TransformJob(
+    name="job-1",
+    status="Failed",
+    failure_reason=None,
+    model_name="model-1",
+    input_uri=S3Uri("b", "in/"),
+    output_uri=S3Uri("b", "out/"),
+    instance_type="ml.g5.xlarge",
+    instance_count=1,
+    created_at=datetime(2026, 11, 20, tzinfo=UTC),
+    started_at=None,
+    ended_at=None,
+)
+KEYS = ("job.json", "input/shard-00000.jsonl", "output/shard-00000.jsonl.out")
+
+
+@pytest.fixture
+def used_folder(clients: AwsClients, folder: JobFolder) -> JobFolder:
+    """A folder with a shard, an output and an unfinished upload."""
+    for key in KEYS:
+        place = folder.root.child(key)
+        clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=b"x")
+    place = folder.predictions()
+    clients.s3.create_multipart_upload(Bucket=place.bucket, Key=place.key)
+    return folder
+
+
+def left(clients: AwsClients, folder: JobFolder) -> list[str]:
+    """Return what is left of the folder."""
+    found = list_objects(clients.s3, folder.root)
+    return [item.uri.key.removeprefix(folder.root.key) for item in found]
+
+
+def test_a_job_that_ended_loses_its_packed_texts_alone(
+    clients: AwsClients, used_folder: JobFolder
+) -> None:
+    """Answers and the record stay; the parts of an upload that was cut off go."""
+    leftovers = find_leftovers(clients.s3, used_folder, JOB)
+    assert "1 packed shards" in str(leftovers)
+    assert clean_up(clients.s3, leftovers) == 1
+    assert left(clients, used_folder) == ["job.json", "output/shard-00000.jsonl.out"]
+
+
+def test_a_run_that_never_became_a_job_goes_whole(
+    clients: AwsClients, used_folder: JobFolder
+) -> None:
+    """Then its name is free again."""
+    clean_up(clients.s3, find_leftovers(clients.s3, used_folder, None))
+    assert left(clients, used_folder) == []
+
+
+@pytest.mark.parametrize("status", ["InProgress", "Stopping"])
+def test_a_running_job_keeps_its_input(
+    clients: AwsClients, used_folder: JobFolder, status: str
+) -> None:
+    """Nothing is even offered for removal."""
+    with pytest.raises(AwsRefused, match=status):
+        find_leftovers(clients.s3, used_folder, replace(JOB, status=status))
+    assert len(left(clients, used_folder)) == len(KEYS)
