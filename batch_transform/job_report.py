@@ -69,12 +69,15 @@ def _tiles(summary: dict[str, Any]) -> str:
         "not classified": f"{sum(summary['errors'].values()):,}",
         "lines left out": f"{left_out:,}",
         "mean confidence": _or_unknown(summary["mean_confidence"], "{:.1%}"),
-        "instances": f"{summary['instance_count']} x {summary['instance_type']}",
+        summary["instance_type"]: f"{summary['instance_count']} x",
         "billed": _or_unknown(summary["billed_seconds"], "{:,} s"),
         "cost": _or_unknown(summary["dollars"], "${:,.2f}"),
         "tokens": _or_unknown(summary["tokens"], "{:,}"),
     }
-    cells = (f"<div><dd>{escape(value)}</dd><dt>{name}</dt></div>" for name, value in tiles.items())
+    cells = (
+        f"<div><dd>{escape(value)}</dd><dt>{escape(name)}</dt></div>"
+        for name, value in tiles.items()
+    )
     return f"<dl class=tiles>{''.join(cells)}</dl>"
 
 
@@ -92,7 +95,7 @@ def _classes(summary: dict[str, Any]) -> str:
     )
     head = "<th>Class</th><th></th><th>Documents</th><th>Share</th><th>Confidence</th>"
     table = f"<table class=classes><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f"<section><h2>Classes</h2>{table}</table></section>"
+    return f"<section><h2>Classes</h2><div class=scroll>{table}</table></div></section>"
 
 
 def _confidence(summary: dict[str, Any]) -> str:

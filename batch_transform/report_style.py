@@ -49,7 +49,7 @@ small { color: var(--soft); }
 .classes th[scope] { font-weight: 500; white-space: nowrap; }
 .classes thead th:nth-child(n + 3), .number { text-align: right; white-space: nowrap; }
 .number { font-variant-numeric: tabular-nums; }
-.bar { width: 45%; vertical-align: middle; }
+.bar { width: 45%; min-width: 4rem; vertical-align: middle; }
 .bar span { display: block; height: .8rem; border-radius: 3px; background: var(--bar); }
 .histogram {
   display: flex; gap: 3px; height: 9rem; align-items: stretch;

@@ -235,7 +235,7 @@ class S3ObjectWriter:
     def _complete(self) -> None:
         if self._upload_id is None:
             if not self._buffer:
-                self._s3.delete_object(**self._place)
+                self._remove_earlier()
                 return
             body = bytes(self._buffer)
             self._s3.put_object(**self._place, Body=body, ContentType=self._content_type)
@@ -245,6 +245,11 @@ class S3ObjectWriter:
         self._s3.complete_multipart_upload(
             **self._place, UploadId=self._upload_id, MultipartUpload={"Parts": self._parts}
         )
+
+    def _remove_earlier(self) -> None:
+        place = S3Uri(self._place["Bucket"], self._place["Key"])
+        if any(found.uri == place for found in list_objects(self._s3, place)):
+            self._s3.delete_object(**self._place)
 
     def _abort(self) -> None:
         if self._upload_id is not None:

@@ -1,0 +1,217 @@
+"""
+How packing and consolidating scale, on a local AWS of this machine: `python -m benchmarks.scale`.
+
+Three measurements, each printed as one JSON line: many one-line files packed, the same files sent
+one request each, many answers consolidated. What is measured runs in a process of its own, so that
+its memory and its processor time are its own and not the local AWS's.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from batch_transform.aws import AwsClients
+from batch_transform.consolidated_output import ResultsWanted, consolidate
+from batch_transform.input_documents import find_input
+from batch_transform.job_record import JobRecord
+from batch_transform.naming import JobFolder, S3Uri, shard_name
+from batch_transform.packed_input import IdentityDigest, PackedInput, Shard, pack
+from batch_transform.s3_objects import put_object
+from batch_transform.shard_outputs import PackedJob
+from batch_transform.transform_job import TransformJob
+from local_aws import running
+
+ROOT = Path(__file__).parents[1]
+BUCKET = "scale"
+FOLDER = JobFolder.of(S3Uri(BUCKET, "output/"), "job-1")
+TEXT = (
+    "The landlord has kept the whole deposit although the flat was handed over in March in good "
+    "order, the protocol was signed by both sides and no damage of any kind was ever claimed."
+)
+LABELS = ("Contract Dispute", "Landlord and Tenant", "Debt and Banking", "Employment")
+RECORDS_A_SHARD = 50_000
+FILES_SENT_ALONE = 1_000
+CONTAINER = ROOT / "custom_container"
+
+
+def main() -> None:
+    """Start a local AWS and run one measurement, or one part of it, in a fresh process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("measurement", choices=[*MEASUREMENTS, *PARTS])
+    parser.add_argument("count", type=int)
+    arguments = parser.parse_args()
+    if arguments.measurement in PARTS:
+        print(json.dumps(measured(PARTS[arguments.measurement], arguments.count)))
+        return
+    with running(CONTAINER) as local_aws:
+        MEASUREMENTS[arguments.measurement](local_aws, arguments.count)
+
+
+def measured(part: Callable[[Any, int], int], count: int) -> dict[str, Any]:
+    """Run one part in this process and return what it took."""
+    clients = AwsClients("us-east-1")
+    started = time.perf_counter()
+    done = part(clients.s3, count)
+    seconds = time.perf_counter() - started
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return {
+        "records": done,
+        "seconds": round(seconds, 2),
+        "records_per_second": round(done / seconds),
+        "cpu_seconds": round(cpu_seconds, 2),
+        "records_per_cpu_second": round(done / cpu_seconds),
+        "peak_memory_in_mb": round(usage.ru_maxrss / 1024),
+    }
+
+
+def run_part(local_aws: Any, part: str, count: int) -> None:
+    """Run one part in a process of its own and print what it says of itself."""
+    command = [sys.executable, "-m", "benchmarks.scale", part, str(count)]
+    environment = {"PATH": "", **local_aws.environment()}
+    done = subprocess.run(  # noqa: S603
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    print(f"{part} {done.stdout.strip()}", flush=True)
+
+
+def measure_packing(local_aws: Any, count: int) -> None:
+    """Pack *count* files of one line each, listing included."""
+    upload_files(bucket_of(local_aws), count)
+    run_part(local_aws, "pack-part", count)
+
+
+def measure_requests(local_aws: Any, count: int) -> None:
+    """Run *count* of the same files as a standard job: a request and an output for each file."""
+    s3 = bucket_of(local_aws)
+    upload_files(s3, count)
+    s3.put_object(Bucket=BUCKET, Key="model.tar.gz", Body=model_artifact())
+    sagemaker = local_aws.client("sagemaker")
+    environment = local_aws.environment() | {"PATH": ""}
+    role = "arn:aws:iam::000000000000:role/transform"
+    image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dispute-classifier:latest"
+    command = [
+        *(sys.executable, "setup_batch_transform.py", "--s3-bucket", BUCKET),
+        *("--role-arn", role, "--container-image", image, "--job-name", "alone"),
+        *("--model-path", f"s3://{BUCKET}/model.tar.gz"),
+    ]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)  # noqa: S603
+    job = sagemaker.describe_transform_job(TransformJobName="alone")
+    seconds = (job["TransformEndTime"] - job["TransformStartTime"]).total_seconds()
+    line = {"records": count, "seconds": seconds, "records_per_second": round(count / seconds, 1)}
+    print(f"requests {json.dumps(line)}", flush=True)
+
+
+def measure_consolidation(local_aws: Any, count: int) -> None:
+    """Consolidate *count* answers, verification included."""
+    s3 = bucket_of(local_aws)
+    shards = [answered_shard(s3, index, part) for index, part in enumerate(parts_of(count))]
+    packed = PackedInput(shards=shards, files=1, documents=count, characters=0, left_out={})
+    record = JobRecord("job-1", "optimized", "model-1", "s3://scale/input/", "", packed)
+    put_object(s3, FOLDER.record, record.to_json(), "application/json")
+    run_part(local_aws, "consolidate-part", count)
+
+
+def pack_part(s3: Any, count: int) -> int:
+    """List and pack; check that every file was taken."""
+    found = find_input(s3, S3Uri(BUCKET, "input/"))
+    packed = pack(
+        s3, found, FOLDER, instance_count=1, max_payload_in_mb=6, on_file=lambda _file: None
+    )
+    assert packed.documents == count  # noqa: S101
+    return packed.documents
+
+
+def consolidate_part(s3: Any, count: int) -> int:
+    """Verify and consolidate; check that every record was answered."""
+    body = s3.get_object(Bucket=BUCKET, Key=FOLDER.record.key)["Body"].read()
+    job = TransformJob(
+        name="job-1",
+        status="Completed",
+        failure_reason=None,
+        model_name="model-1",
+        input_uri=FOLDER.shards,
+        output_uri=FOLDER.shard_outputs,
+        instance_type="ml.g5.xlarge",
+        instance_count=1,
+        created_at=datetime.now(UTC),
+        started_at=None,
+        ended_at=None,
+    )
+    packed_job = PackedJob(FOLDER, JobRecord.from_json(body))
+    summary = consolidate(s3, packed_job, job, ResultsWanted())
+    assert summary["documents"] == count  # noqa: S101
+    return count
+
+
+def bucket_of(local_aws: Any) -> Any:
+    """Return an S3 client of a local AWS that has the bucket."""
+    session = boto3.session.Session("test", "test", region_name="us-east-1")
+    s3 = session.client("s3", endpoint_url=local_aws.endpoint_url)
+    s3.create_bucket(Bucket=BUCKET)
+    return s3
+
+
+def upload_files(s3: Any, count: int) -> None:
+    """Put *count* files of one line, some 200 bytes, under `input/`."""
+
+    def upload(number: int) -> None:
+        body = f"{TEXT} Case {number}.\n".encode()
+        s3.put_object(Bucket=BUCKET, Key=f"input/{number:07d}.txt", Body=body)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(upload, range(count)))
+
+
+def model_artifact() -> bytes:
+    """Return the demonstration model, packed by the real script."""
+    path = ROOT / "model.tar.gz"
+    return path.read_bytes()
+
+
+def parts_of(count: int) -> Iterator[range]:
+    """Divide so many records among shards."""
+    for start in range(0, count, RECORDS_A_SHARD):
+        yield range(start, min(start + RECORDS_A_SHARD, count))
+
+
+def answered_shard(s3: Any, index: int, numbers: range) -> Shard:
+    """Write the output of a shard as the container and AssembleWith would, and its record."""
+    identities, lines = IdentityDigest(), []
+    for number in numbers:
+        source = f"{number:07d}.txt"
+        identities.add(source, 1)
+        best = 0.35 + (number * 7919 % 6000) / 10_000
+        top = [
+            {"class": LABELS[(number + place) % 4], "score": round(score, 4)}
+            for place, score in enumerate((best, (1 - best) * 0.7, (1 - best) * 0.2))
+        ]
+        predictions = {"predicted_class": top[0]["class"], "top_predictions": top}
+        lines.append(json.dumps({"source": source, "line": 1, "predictions": predictions}))
+    body = "".join(f"{line}\n" for line in lines).encode()
+    put_object(s3, FOLDER.shard_outputs.child(f"{shard_name(index)}.out"), body, "text/plain")
+    first, last = f"{numbers[0]:07d}.txt line 1", f"{numbers[-1]:07d}.txt line 1"
+    name = shard_name(index)
+    return Shard(name, len(numbers), len(body), identities.hexdigest(), first, last)
+
+
+MEASUREMENTS = {
+    "pack": measure_packing,
+    "requests": measure_requests,
+    "consolidate": measure_consolidation,
+}
+PARTS = {"pack-part": pack_part, "consolidate-part": consolidate_part}
+
+
+if __name__ == "__main__":
+    main()

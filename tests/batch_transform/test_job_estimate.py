@@ -1,0 +1,159 @@
+"""The estimate: counted or sampled, priced by AWS or by a dated table, and honest about which."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_transform.aws import AwsClients
+from batch_transform.container_image import pin_digest
+from batch_transform.input_documents import find_input
+from batch_transform.input_sample import sample_input
+from batch_transform.job_estimate import (
+    START_UP_IN_SECONDS,
+    InputSize,
+    JobEstimate,
+    Throughput,
+    estimate_job,
+)
+from batch_transform.naming import S3Uri
+from batch_transform.prices import TABLE, HourlyPrice, hourly_price
+from batch_transform.throughput import expected_throughput
+
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dispute-classifier"
+DIGEST = "sha256:" + "a" * 64
+
+
+class Answers:
+    """A client that gives one answer to whatever it is asked, or raises it."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self.asked: dict[str, Any] = {}
+
+    def __getattr__(self, _operation: str) -> Any:
+        """Return an operation."""
+
+        def operation(**request: Any) -> Any:
+            self.asked = request
+            if isinstance(self._answer, Exception):
+                raise self._answer
+            return self._answer
+
+        return operation
+
+
+def product(usage: str, dollars: str) -> str:
+    """Return a product as the Price List writes it."""
+    dimension = {"pricePerUnit": {"USD": dollars}}
+    terms = {"OnDemand": {"t": {"priceDimensions": {"d": dimension}}}}
+    return json.dumps({"product": {"attributes": {"usagetype": usage}}, "terms": terms})
+
+
+def estimate(size: InputSize, instance_count: int = 1) -> JobEstimate:
+    """Estimate a job at 1,000 tokens a second, 4 characters a token, $3.60 an hour."""
+    return estimate_job(
+        size,
+        throughput=Throughput(1000, 4, "as told"),
+        price=HourlyPrice(3.6, "as told"),
+        instance_type="ml.g5.xlarge",
+        instance_count=instance_count,
+        is_packed=True,
+    )
+
+
+def test_the_arithmetic_can_be_followed() -> None:
+    """Four million characters are a million tokens: 1,000 seconds, and $3.60 an hour for all."""
+    told = estimate(InputSize(10, 4_000_000, 20_000, 4_000_000, is_exact=True))
+    assert told.tokens == 1_000_000
+    assert told.minutes == pytest.approx((1000 + START_UP_IN_SECONDS) / 60, abs=0.05)
+    assert told.dollars == pytest.approx((1000 + START_UP_IN_SECONDS) * 0.001)
+
+
+@given(st.integers(1, 100), st.integers(1, 10**10))
+def test_more_machines_are_never_slower_nor_cheaper(machines: int, characters: int) -> None:
+    """The work divides; every machine's start is paid for."""
+    size = InputSize(1, characters, 1, characters, is_exact=False)
+    one, more = estimate(size), estimate(size, machines)
+    assert more.minutes <= one.minutes
+    assert more.dollars >= one.dollars - 0.0001
+
+
+def test_a_small_input_is_counted(clients: AwsClients, documents: Any) -> None:
+    """Where all can be read cheaply nothing is guessed; blank lines are no documents."""
+    found = find_input(clients.s3, documents.put(a=b"one\n\ntwo\n", b=b"three"))
+    size = sample_input(clients.s3, found)
+    assert (size.files, size.documents, size.is_exact) == (2, 3, True)
+
+
+def test_a_large_input_is_sampled(clients: AwsClients, documents: Any) -> None:
+    """The beginning of a file speaks for the rest of it, and is said to."""
+    found = find_input(clients.s3, documents.put(a=b"x" * 99 + b"\n", b=(b"y" * 99 + b"\n") * 9000))
+    size = sample_input(clients.s3, found)
+    assert not size.is_exact
+    assert size.documents == pytest.approx(9001, rel=0.01)
+
+
+def test_aws_is_asked_for_the_price_of_transforming() -> None:
+    """Hosting and training on the same machine have prices of their own."""
+    listed = [product("USE1-Host:ml.g5.xlarge", "9"), product("USE1-Tsform:ml.g5.xlarge", "1.41")]
+    pricing = Answers({"PriceList": listed})
+    price = hourly_price(pricing, "ml.g5.xlarge", "us-east-1")
+    assert (price.dollars, price.basis) == (1.41, "from AWS's Price List")
+    assert {"Type": "TERM_MATCH", "Field": "instanceName", "Value": "ml.g5.xlarge"} in (
+        pricing.asked["Filters"]
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", [{"PriceList": []}, EndpointConnectionError(endpoint_url="https://x")]
+)
+def test_without_an_answer_the_table_is_dated(answer: Any) -> None:
+    """No price is no reason to stop; an old one bears its date, an unknown one is not invented."""
+    price = hourly_price(Answers(answer), "ml.g5.xlarge", "eu-west-1")
+    assert price.dollars == TABLE["ml.g5.xlarge"]
+    assert "2026" in price.basis
+    assert hourly_price(Answers(answer), "ml.r7i.48xlarge", "eu-west-1").cost(60) is None
+
+
+def test_an_earlier_job_on_the_same_machine_tells_the_speed(
+    clients: AwsClients, bucket: str
+) -> None:
+    """Its summary lies below the same output prefix; another machine's says nothing."""
+    summary = {
+        "job_name": "job-0",
+        "instance_type": "ml.g5.xlarge",
+        "tokens": 100,
+        "tokens_per_second": 12_345.0,
+        "characters": 500,
+    }
+    key = "output/job-0/summary.json"
+    clients.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(summary).encode())
+    jobs = Answers({"TransformJobSummaries": [{"TransformJobName": "job-0"}]})
+
+    class Clients:
+        s3, sagemaker = clients.s3, jobs
+
+    output = S3Uri(bucket, "output/")
+    measured = expected_throughput(Clients, output, "ml.g5.xlarge")
+    assert measured == Throughput(12_345.0, 5.0, "as measured in job-0")
+    assert expected_throughput(Clients, output, "ml.g6.xlarge").basis == "assumed"
+
+
+@pytest.mark.parametrize(("tag", "asked"), [(":v1", "v1"), ("", "latest")])
+def test_a_tag_is_pinned_to_what_it_means_now(tag: str, asked: str) -> None:
+    """A tag that is moved while a job is prepared does not change the Model."""
+    ecr = Answers({"imageDetails": [{"imageDigest": DIGEST}]})
+    assert pin_digest(ecr, IMAGE + tag) == f"{IMAGE}@{DIGEST}"
+    assert ecr.asked["imageIds"] == [{"imageTag": asked}]
+    assert ecr.asked["registryId"] == "123456789012"
+
+
+def test_an_image_stays_as_it_is_where_ecr_does_not_answer() -> None:
+    """SageMaker pulls with its own permissions; one that is pinned needs no asking."""
+    silent = Answers(EndpointConnectionError(endpoint_url="https://x"))
+    assert pin_digest(silent, f"{IMAGE}:v1") == f"{IMAGE}:v1"
+    assert pin_digest(silent, f"{IMAGE}@{DIGEST}") == f"{IMAGE}@{DIGEST}"
