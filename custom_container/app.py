@@ -14,7 +14,7 @@ from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from src.background_model import BackgroundModel
-from src.content_encoding import decoded_body
+from src.content_encoding import BYTES_PER_MB, decoded_body
 from src.devices import given_gpus
 from src.errors import (
     ClientGone,
@@ -54,8 +54,8 @@ def create_app(
     The caller starts to load `extensions["model"]` and ends `extensions["invocation_log"]`.
     """
     app = Flask(__name__)
-    # SageMaker counts a payload's megabytes in powers of two.
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_payload_in_mb * 2**20
+    # One byte more than is allowed: of a body of unknown length, Flask reads so much and no more.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_payload_in_mb * BYTES_PER_MB + 1
     invocation_log = InvocationLog(log, clock)
     app.extensions["model"] = model
     app.extensions["invocation_log"] = invocation_log
@@ -80,8 +80,7 @@ def create_app(
     def invocations() -> Response:
         classifier = model.get(patience_in_seconds)
         accept = _response_content_type()
-        encoding = request.headers.get("Content-Encoding", "")
-        body = decoded_body(request.get_data(cache=False), encoding, settings.max_payload_in_mb)
+        body = _request_body(settings.max_payload_in_mb)
         records = input_fn(body, request.headers.get("Content-Type", TEXT))
         answers = predict_fn(records, classifier, _client_waits())
         response = output_fn(answers, accept)
@@ -108,6 +107,20 @@ def _refusal(error: Exception, settings: Settings) -> tuple[int, str, str]:
     if type(error) in STATUS_CODES:
         return STATUS_CODES[type(error)], type(error).__name__, str(error)
     return 500, "InternalError", "The container failed; the job's log has the traceback."
+
+
+def _request_body(max_payload_in_mb: int) -> bytes:
+    """The whole body, decompressed, and no larger than the job's payload either way."""
+    body = request.get_data(cache=False)
+    if len(body) > max_payload_in_mb * BYTES_PER_MB:
+        raise PayloadTooLarge(max_payload_in_mb)
+    if request.content_length not in (None, len(body)):
+        raise UnreadableRequest(
+            f"Cannot read the body: it ended after {len(body)} of the {request.content_length} "
+            "bytes that its Content-Length promises. Send it again, whole."
+        )
+    encoding = request.headers.get("Content-Encoding", "")
+    return decoded_body(body, encoding, max_payload_in_mb)
 
 
 def _response_content_type() -> str:
@@ -150,6 +163,7 @@ def _served_app() -> Flask:
                 settings.top_k,
                 settings.max_tokens_per_micro_batch,
                 settings.require_gpu,
+                settings.inference_precision,
             )
         ),
     )

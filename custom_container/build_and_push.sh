@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
 # Builds the image for SageMaker and pushes it to Amazon ECR, whose repository it creates if need
-# be. stdout is the image's URI; everything else is told on stderr.
+# be. stdout is the image's URI, which is also written into .env; all else is told on stderr.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-repository=${ECR_REPOSITORY:-modernbert-dispute-classifier}
-region=${AWS_REGION:-}
-torch_index_url=${TORCH_INDEX_URL:-}
-dry_run=false
+repository='' region='' base_image='' torch_index_url='' env_file=../.env dry_run=false
 
 usage() {
   cat >&2 <<'USAGE'
-Usage: build_and_push.sh [--repository NAME] [--region REGION] --torch-index-url URL [--dry-run]
+Usage: build_and_push.sh [OPTION]…
 
-  --repository NAME      ECR repository     [ECR_REPOSITORY, modernbert-dispute-classifier]
-  --region REGION        its region         [AWS_REGION, then the AWS CLI's own]
-  --torch-index-url URL  torch's CUDA 12 wheels for GPU instances (driver 535 refuses CUDA 13),
-                         its CPU wheels for CPU instances                     [TORCH_INDEX_URL]
+  --repository NAME      ECR repository      [ECR_REPOSITORY, modernbert-dispute-classifier]
+  --region REGION        its region          [AWS_REGION, then the AWS CLI's own]
+  --base-image IMAGE     what to build on    [BASE_IMAGE, an image that brings torch with CUDA 12]
+  --torch-index-url URL  torch's wheels, where the base image brings no torch    [TORCH_INDEX_URL]
+  --env-file FILE        read for variables that the environment lacks; gets CONTAINER_IMAGE [.env]
   --dry-run              print the commands that change something instead of running them
+
+A smaller image, for CPU instances only: --base-image python:3.11-slim-bookworm, and as
+--torch-index-url the index of torch's CPU wheels.
 USAGE
 }
 
@@ -30,7 +31,7 @@ fail() {
 
 while (($#)); do
   case $1 in
-    --repository | --region | --torch-index-url)
+    --repository | --region | --base-image | --torch-index-url | --env-file)
       (($# > 1)) || { usage; exit 2; }
       option=${1#--}
       printf -v "${option//-/_}" '%s' "$2"
@@ -55,10 +56,10 @@ run() {
 
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 
-# The tag names the content: the same files and the same torch give the same tag.
+# The tag names the content: the same files on the same base give the same tag.
 content_tag() {
   {
-    printf '%s\n' "$torch_index_url"
+    printf '%s\n' "$base_image" "$torch_index_url"
     find Dockerfile requirements.txt app.py gunicorn.conf.py src -type f ! -name '*.pyc' |
       LC_ALL=C sort | while IFS= read -r file; do printf '%s\n' "$file"; cat "$file"; done
   } | sha256 | cut -c 1-12
@@ -79,12 +80,37 @@ repository_exists() {
   return 1
 }
 
+# The environment beats the file.
+read_env_file() {
+  local name value
+  [[ -f $env_file ]] || return 0
+  for name in ECR_REPOSITORY BASE_IMAGE TORCH_INDEX_URL AWS_REGION AWS_PROFILE \
+    AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; do
+    value=$(sed -n "s/^$name=[\"']\{0,1\}\([^\"']*\).*/\1/p" "$env_file" | tail -n 1)
+    [[ -n ${!name:-} || -z $value ]] || export "$name=$value"
+  done
+}
+
+# Every other line stays as it is, and the file as it was stays beside it.
+write_env_file() {
+  touch "$env_file" && cp -p "$env_file" "$env_file.bak" &&
+    awk -v line="CONTAINER_IMAGE=$1" '
+      /^CONTAINER_IMAGE=/ { print line; found = 1; next }
+      { print }
+      END { if (!found) print line }' "$env_file.bak" >"$env_file"
+}
+
 # Images without a tag are what a new `latest` leaves behind.
 lifecycle_policy='{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged",'\
 ' "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14},'\
 ' "action": {"type": "expire"}}]}'
 
-[[ -n $torch_index_url ]] || fail "no --torch-index-url says whether torch is for CUDA 12 or CPU."
+read_env_file
+repository=${repository:-${ECR_REPOSITORY:-modernbert-dispute-classifier}}
+region=${region:-${AWS_REGION:-}}
+base_image=${base_image:-${BASE_IMAGE:-}}
+torch_index_url=${torch_index_url:-${TORCH_INDEX_URL:-}}
+
 for tool in docker aws; do
   command -v "$tool" >/dev/null || fail "there is no '$tool' command. Install it first."
 done
@@ -107,12 +133,15 @@ if ! repository_exists; then
     --lifecycle-policy-text "$lifecycle_policy" || fail "the repository has no lifecycle rule."
 fi
 
+build=(docker build --platform linux/amd64 --tag "$image:$tag" --tag "$image:latest")
+[[ -z $base_image ]] || build+=(--build-arg "BASE_IMAGE=$base_image")
+[[ -z $torch_index_url ]] || build+=(--build-arg "TORCH_INDEX_URL=$torch_index_url")
 # SageMaker runs amd64 and refuses an image index, which attestations would make of the image.
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1
-run docker build --platform linux/amd64 --build-arg "TORCH_INDEX_URL=$torch_index_url" \
-  --tag "$image:$tag" --tag "$image:latest" . || fail "the build failed."
+run "${build[@]}" . || fail "the build failed."
 run log_in || fail "docker could not log in to $registry."
 run docker push "$image:$tag" || fail "$image:$tag was not pushed."
 run docker push "$image:latest" || fail "$image:latest was not pushed."
+run write_env_file "$image:$tag" || fail "$env_file was not written. Set CONTAINER_IMAGE there."
 
 printf '%s\n' "$image:$tag"

@@ -9,6 +9,9 @@ import zlib
 
 from src.errors import PayloadTooLarge, UnreadableRequest, UnsupportedContentType
 
+# SageMaker counts a payload's megabytes in powers of two.
+BYTES_PER_MB = 2**20
+
 
 def decoded_body(body: bytes, content_encoding: str, max_payload_in_mb: int) -> bytes:
     """`body` as it was before `content_encoding`, that header's value, empty for none.
@@ -24,7 +27,7 @@ def decoded_body(body: bytes, content_encoding: str, max_payload_in_mb: int) -> 
         raise UnsupportedContentType(
             f"Cannot read a body of Content-Encoding {content_encoding!r}, expected gzip or none."
         )
-    max_bytes = max_payload_in_mb * 2**20
+    max_bytes = max_payload_in_mb * BYTES_PER_MB
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             # One byte more than is allowed tells that there is more.

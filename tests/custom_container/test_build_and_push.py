@@ -1,6 +1,7 @@
 """build_and_push.sh, with docker and the AWS CLI replaced by scripts that note their calls."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -13,6 +14,7 @@ echo "docker $*" >> "$CALLS"
 AWS = """#!/bin/sh
 echo "aws $*" >> "$CALLS"
 case "$1 $2" in
+  "configure get") exit 1 ;;
   "sts get-caller-identity") echo 123456789012 ;;
   "ecr describe-repositories")
     [ -n "$REPOSITORY_EXISTS" ] || { echo "$ECR_SAYS" >&2; exit 254; } ;;
@@ -24,7 +26,13 @@ IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/classifier"
 
 
 @pytest.fixture
-def build_and_push(container_dir, tmp_path):
+def env_file(tmp_path):
+    """Where the script looks for variables and writes the image."""
+    return tmp_path / ".env"
+
+
+@pytest.fixture
+def build_and_push(container_dir, env_file, tmp_path):
     """Run the script; gives its outcome and the calls that were made."""
     for name, script in (("docker", DOCKER), ("aws", AWS)):
         tool = tmp_path / "bin" / name
@@ -36,14 +44,13 @@ def build_and_push(container_dir, tmp_path):
     def run(*options, **environment):
         calls.write_text("")
         outcome = subprocess.run(
-            [container_dir / "build_and_push.sh", *options],
+            [container_dir / "build_and_push.sh", "--env-file", env_file, *options],
             env={
                 "PATH": f"{tmp_path / 'bin'}:{os.defpath}",
                 "CALLS": str(calls),
                 "ECR_SAYS": "An error occurred (RepositoryNotFoundException)",
                 "ECR_REPOSITORY": "classifier",
                 "AWS_REGION": "eu-west-1",
-                "TORCH_INDEX_URL": "https://wheels.example/cpu",
                 **environment,
             },
             capture_output=True,
@@ -79,7 +86,7 @@ def test_the_image_is_built_and_pushed_to_a_new_repository(build_and_push):
         f"docker push {IMAGE}:latest",
     ]
     assert "--platform linux/amd64" in done[2]
-    assert "TORCH_INDEX_URL=https://wheels.example/cpu" in done[2]
+    assert "--build-arg" not in done[2]
 
 
 def test_an_existing_repository_is_used_as_it_is(build_and_push):
@@ -89,16 +96,66 @@ def test_an_existing_repository_is_used_as_it_is(build_and_push):
     assert changes(calls)[0].startswith("docker build")
 
 
+def test_base_image_and_wheels_can_be_chosen(build_and_push):
+    """For an image without CUDA."""
+    _, calls = build_and_push(
+        *("--base-image", "python:slim"), TORCH_INDEX_URL="https://wheels.example/cpu"
+    )
+
+    build = changes(calls)[2]
+    assert "--build-arg BASE_IMAGE=python:slim" in build
+    assert "--build-arg TORCH_INDEX_URL=https://wheels.example/cpu" in build
+
+
 def test_the_tag_follows_the_content(build_and_push):
-    """The same files give the same tag; other wheels of torch give another."""
+    """The same files give the same tag; another base gives another."""
     first, _ = build_and_push()
     again, _ = build_and_push()
-    other, _ = build_and_push(TORCH_INDEX_URL="https://wheels.example/cuda")
+    other, _ = build_and_push(BASE_IMAGE="python:slim")
 
     assert first.stdout == again.stdout != other.stdout
 
 
-def test_a_dry_run_prints_the_commands_and_changes_nothing(build_and_push):
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "CONTAINER_IMAGE={}\n"),
+        ("A=1\nCONTAINER_IMAGE=\n# b\n", "A=1\nCONTAINER_IMAGE={}\n# b\n"),
+        ("A=1\nCONTAINER_IMAGE=old:1\n", "A=1\nCONTAINER_IMAGE={}\n"),
+        ("A=1\n# CONTAINER_IMAGE=x", "A=1\n# CONTAINER_IMAGE=x\nCONTAINER_IMAGE={}\n"),
+    ],
+)
+def test_the_image_is_written_into_the_env_file(build_and_push, env_file, before, after):
+    """Other lines stay as they are, and the file as it was stays beside it."""
+    if before is not None:
+        env_file.write_text(before)
+
+    outcome, _ = build_and_push()
+
+    assert env_file.read_text() == after.format(outcome.stdout.strip())
+    assert env_file.with_name(".env.bak").read_text() == (before or "")
+
+
+def test_the_env_file_fills_in_what_the_environment_lacks(build_and_push, env_file):
+    """As for the scripts: a flag beats the environment, the environment beats the file."""
+    env_file.write_text("AWS_REGION='eu-north-1'\nECR_REPOSITORY=ignored\n")
+
+    from_file, _ = build_and_push(AWS_REGION="")
+    from_environment, _ = build_and_push()
+    from_flag, _ = build_and_push("--region", "us-west-2")
+
+    regions = [outcome.stdout.split(".")[3] for outcome in (from_file, from_environment, from_flag)]
+    assert regions == ["eu-north-1", "eu-west-1", "us-west-2"]
+    assert "/classifier:" in from_file.stdout
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing(container_dir):
+    """Quoting and portability as shellcheck sees them."""
+    subprocess.run(["shellcheck", container_dir / "build_and_push.sh"], check=True)
+
+
+def test_a_dry_run_prints_the_commands_and_changes_nothing(build_and_push, env_file):
     """What would be run is shown, and the URI it would end with."""
     outcome, calls = build_and_push("--dry-run")
 
@@ -106,6 +163,7 @@ def test_a_dry_run_prints_the_commands_and_changes_nothing(build_and_push):
     assert "docker build --platform linux/amd64" in outcome.stderr
     assert "aws ecr create-repository" in outcome.stderr
     assert outcome.stdout.startswith(IMAGE)
+    assert not env_file.exists()
 
 
 @pytest.mark.parametrize(
@@ -118,10 +176,11 @@ def test_a_dry_run_prints_the_commands_and_changes_nothing(build_and_push):
         ({"FAILS": "docker push"}, "was not pushed"),
         ({"ECR_SAYS": "AccessDeniedException"}, "ECR refused: AccessDeniedException"),
         ({"AWS_REGION": ""}, "no region"),
-        ({"TORCH_INDEX_URL": ""}, "CUDA 12 or CPU"),
     ],
 )
-def test_any_failure_stops_with_a_sentence_and_no_uri(build_and_push, environment, sentence):
+def test_any_failure_stops_with_a_sentence_and_no_uri(
+    build_and_push, env_file, environment, sentence
+):
     """Nothing is pushed after a failed step, and nobody mistakes it for a success."""
     outcome, calls = build_and_push(**environment)
 
@@ -129,6 +188,7 @@ def test_any_failure_stops_with_a_sentence_and_no_uri(build_and_push, environmen
     assert outcome.stdout == ""
     assert sentence in outcome.stderr.splitlines()[-1]
     assert f"docker push {IMAGE}:latest" not in calls
+    assert not env_file.exists()
 
 
 def test_an_unknown_option_is_a_usage_error(build_and_push):

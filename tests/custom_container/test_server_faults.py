@@ -1,0 +1,187 @@
+"""What goes wrong around a server: lost workers, lost clients, slow ones, and bodies of any kind.
+
+The server answers or refuses each, and goes on.
+"""
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.custom_container.container_server import serving, until
+
+PAYLOAD_IN_BYTES = 2**20
+# Enough work that a fault surely falls into it.
+LONG_BODY = b"the landlord of the tenant and the rent\n" * 20_000
+
+
+@pytest.fixture(scope="module")
+def server(container_dir, model_dir, tmp_path_factory):
+    """A loaded server for payloads of 1 MB, which every test here must leave in working order."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serving(container_dir, model_dir, log, SAGEMAKER_MAX_PAYLOAD_IN_MB="1") as server:
+        server.wait_until_loaded()
+        yield server
+        assert answers(server, b"rent") == 1
+
+
+def answers(server, body, content_type="text/plain"):
+    """How many records were answered."""
+    status, _, answer = server.request("POST", "/invocations", body, content_type)
+    assert status == 200, answer
+    return len(answer.split(b"\n"))
+
+
+def invocations(server):
+    """What the log tells of invocations."""
+    lines = server.log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith('{"status"')]
+
+
+def send_head(server, length, *headers):
+    """A raw connection on which the head of an invocation was sent."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    head = (
+        "POST /invocations HTTP/1.1",
+        "Host: localhost",
+        f"Content-Length: {length}",
+        *(headers or ("Content-Type: text/plain",)),
+    )
+    connection.sendall("\r\n".join((*head, "", "")).encode())
+    return connection
+
+
+def everything(connection):
+    """What comes until the other end closes."""
+    with connection:
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    return received
+
+
+def test_a_worker_killed_in_mid_request_is_replaced_and_the_retry_answered(
+    container_dir, model_dir, tmp_path
+):
+    """The job sees no half of a response; its retry waits for the new worker's model."""
+    with serving(container_dir, model_dir, tmp_path / "log") as server:
+        server.wait_until_loaded()
+        connection = send_head(server, len(LONG_BODY))
+        connection.sendall(LONG_BODY)
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, check=True
+        )
+        (worker,) = map(int, children.stdout.split())
+        os.kill(worker, signal.SIGKILL)
+
+        try:
+            received = everything(connection)
+        except ConnectionResetError:
+            received = b""
+        assert received == b""
+        assert answers(server, b"rent\nwages") == 2
+
+
+def test_a_request_whose_client_has_gone_is_given_up(server):
+    """The device does not compute what nobody will read."""
+    connection = send_head(server, len(LONG_BODY))
+    connection.sendall(LONG_BODY)
+    connection.close()
+
+    until(lambda: any(line["status"] == 499 for line in invocations(server)), server.process)
+
+
+def test_a_slow_client_delays_nobody(server):
+    """While one body comes byte by byte, others are answered; in the end it is, too."""
+    connection = send_head(server, 4, "Content-Type: text/plain", "Connection: close")
+    for byte in (b"r", b"e", b"n"):
+        connection.sendall(byte)
+        assert answers(server, b"wages") == 1
+    connection.sendall(b"t")
+
+    assert everything(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_ends_early_is_refused(server):
+    """Half a body is not classified as if it were whole."""
+    connection = send_head(server, 100)
+    connection.sendall(b"rent and")
+    connection.shutdown(socket.SHUT_WR)
+
+    assert everything(connection).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("length", ["-1", "abc", "1e3"])
+def test_a_length_that_is_none_is_refused(server, length):
+    """The request ends there: nobody knows where its body would."""
+    assert everything(send_head(server, length)).startswith(b"HTTP/1.1 400")
+
+
+def test_a_body_longer_than_it_says_is_not_taken_for_a_record(server):
+    """What follows the body is the next request, and none at all."""
+    connection = send_head(server, 4)
+    connection.sendall(b"rentSURPLUS\r\n\r\n")
+    received = everything(connection)
+
+    assert received.startswith(b"HTTP/1.1 200")
+    assert b"HTTP/1.1 400" in received
+
+
+def test_a_payload_of_exactly_the_limit_and_one_byte_more(server):
+    """MaxPayloadInMB is answered; one byte more is refused, whether announced or found out."""
+    assert answers(server, b"rent\n".ljust(PAYLOAD_IN_BYTES)) == 2
+    assert server.request("POST", "/invocations", bytes(PAYLOAD_IN_BYTES + 1))[0] == 413
+    chunks = iter([b" " * PAYLOAD_IN_BYTES, b"r"])
+    assert server.request("POST", "/invocations", chunks)[0] == 413
+
+
+def test_ten_thousand_bad_records_among_good_ones(server):
+    """Each has its own line, and every good one its answer."""
+    lines = [b'{"text": "rent"}' if number % 11 == 0 else b"{bad" for number in range(11_000)]
+
+    _, _, answer = server.request(
+        "POST", "/invocations", b"\n".join(lines), "application/jsonlines"
+    )
+
+    kinds = [next(iter(json.loads(line))) for line in answer.split(b"\n")]
+    assert kinds == ["predictions" if line != b"{bad" else "error" for line in lines]
+
+
+def test_a_damaged_gzip_is_refused(server):
+    """The job is told, instead of given answers to half of its records."""
+    damaged = gzip.compress(LONG_BODY)[:-20]
+    connection = send_head(
+        server,
+        len(damaged),
+        "Content-Type: text/plain",
+        "Content-Encoding: gzip",
+        "Connection: close",
+    )
+    connection.sendall(damaged)
+
+    assert everything(connection).startswith(b"HTTP/1.1 400")
+
+
+CONTENT_TYPES = ["text/plain", "application/jsonlines", "application/json", "text/csv"]
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.binary(max_size=300) | st.text(max_size=100).map(lambda text: text.encode("utf-8")),
+    st.sampled_from(CONTENT_TYPES),
+)
+def test_five_hundred_bodies_of_any_bytes_are_answered_or_refused(server, body, content_type):
+    """Never a failure of ours; a body divided by lines has as many answers as lines."""
+    status, _, answer = server.request("POST", "/invocations", body, content_type)
+
+    assert status in (200, 400)
+    if content_type in ("text/plain", "application/jsonlines") and body:
+        lines = body.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").split(b"\n")
+        assert status == 200
+        assert len(answer.split(b"\n")) == len(lines)
