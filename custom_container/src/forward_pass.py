@@ -2,7 +2,8 @@
 
 The packed way computes no padding, but it leans on how an architecture's layers call attention;
 so a model goes that way only if, on a few documents, it gives the logits of its own stock
-forward. Knows tensors and transformers' models; knows neither texts nor labels.
+forward. A number format is held to the same documents. Knows tensors and transformers' models;
+knows neither texts nor labels.
 """
 
 import logging
@@ -11,19 +12,25 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers import ModernBertForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from src.errors import ModelError
+from src.int8_gate import check_int8
+from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, packed_micro_batches, padded_micro_batches
-from src.packed_attention import PACKED_ATTENTION, PackedRow
+from src.packed_encoder import PACKED_MODEL_TYPES, pack_encoder, unpack_encoder
+from src.packed_row import PackedRow
+from src.precision import DTYPES, Precision
 
 logger = logging.getLogger(__name__)
 # Lengths, in tokens, of the documents on which both ways must agree: shorter and longer than
 # ModernBERT's window, across the bounds of attention's blocks, and few, for they delay the start.
 AGREEMENT_LENGTHS = (3, 150, 17)
-# Two fp32 computations of the same logits differ by some 1e-5; documents that see each other
-# differ by tenths.
+# Parts of the largest logit. Two fp32 computations of the same logits differ by some 1e-5,
+# documents that see each other by tenths. Rounding to bf16 or int8 makes hundredths, in a small
+# model with wildly spread weights a tenth; activations beyond a format's range make infinity.
 AGREEMENT_TOLERANCE = 1e-3
+PRECISION_TOLERANCE = 0.25
 
 
 class ForwardPass(Protocol):
@@ -33,7 +40,7 @@ class ForwardPass(Protocol):
         """Divide documents of these lengths, in tokens, into micro-batches."""
 
     def logits(self, documents: Sequence[Sequence[int]]) -> Tensor:
-        """Logits [documents, labels], fp32, of one micro-batch of token ids."""
+        """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
 
 
 class PaddedForwardPass:
@@ -49,25 +56,29 @@ class PaddedForwardPass:
 
     @torch.inference_mode()
     def logits(self, documents: Sequence[Sequence[int]]) -> Tensor:
-        """Logits [documents, labels], fp32, of one micro-batch of token ids."""
+        """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
         shape = len(documents), max(map(len, documents))
         input_ids = torch.full(shape, self._pad_token_id)
         attention_mask = torch.zeros(shape, dtype=torch.long)
         for row, document in enumerate(documents):
             input_ids[row, : len(document)] = torch.tensor(document)
             attention_mask[row, : len(document)] = 1
-        return self._model(input_ids=input_ids, attention_mask=attention_mask).logits.float()
+        device = self._model.device
+        logits = self._model(
+            input_ids=input_ids.to(device), attention_mask=attention_mask.to(device)
+        ).logits
+        return logits.float().cpu()
 
 
 class PackedForwardPass:
-    """transformers' ModernBERT over one row of documents end to end, with no padding.
+    """transformers' model over one row of documents end to end, with no padding.
 
     Attention keeps the documents apart; pooling and head run once per document.
     """
 
-    def __init__(self, model: ModernBertForSequenceClassification) -> None:
-        self._model = model
-        model.set_attn_implementation(PACKED_ATTENTION)
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = pack_encoder(model)
+        self._device = model.device
 
     def micro_batches(self, lengths: Sequence[int], max_tokens: int) -> list[MicroBatch]:
         """Divide documents of these lengths, in tokens, into micro-batches."""
@@ -75,31 +86,26 @@ class PackedForwardPass:
 
     @torch.inference_mode()
     def logits(self, documents: Sequence[Sequence[int]]) -> Tensor:
-        """Logits [documents, labels], fp32, of one micro-batch of token ids."""
-        row = PackedRow([len(document) for document in documents])
-        hidden = self._model.model(
-            input_ids=torch.tensor([[token for document in documents for token in document]]),
-            position_ids=row.position_ids,
-            packed_row=row,
-        ).last_hidden_state[0]
-        return self._model.classifier(self._model.head(self._pooled(hidden, row))).float()
-
-    def _pooled(self, hidden: Tensor, row: PackedRow) -> Tensor:
-        """[tokens, hidden] to [documents, hidden]."""
-        if self._model.config.classifier_pooling == "cls":
-            return hidden[[begin for begin, _ in row.bounds]]
-        lengths = torch.tensor(row.lengths, dtype=hidden.dtype)
-        sums = hidden.new_zeros(len(row.lengths), hidden.shape[1])
-        return sums.index_add_(0, row.document_of_token, hidden) / lengths[:, None]
+        """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
+        row = PackedRow([len(document) for document in documents], self._device)
+        input_ids = torch.tensor([[token for document in documents for token in document]])
+        logits = self._model(input_ids=input_ids.to(self._device), packed_row=row).logits
+        return logits.float().cpu()
 
 
-def forward_pass_for(model: PreTrainedModel, max_length: int) -> ForwardPass:
+def forward_pass_for(
+    model: PreTrainedModel,
+    max_length: int,
+    precision: Precision = Precision.FP32,
+    sample_documents: Sequence[Sequence[int]] = (),
+) -> ForwardPass:
     """The packed way if `model` agrees with itself on it, else the padded one; the log says which.
 
-    `max_length` is the longest document the model reads, in tokens. Raises ModelError if the
-    model's own logits are no numbers.
+    `model` comes in fp32 on its device and is changed to `precision`; `max_length` is the longest
+    document it reads, in tokens; int8 is held to fp32 on `sample_documents`. Raises ModelError if
+    the logits are no numbers or `precision` changes them too much.
     """
-    documents = _agreement_documents(model.config.vocab_size, max_length)
+    documents = _agreement_documents(model.config, max_length)
     padded = PaddedForwardPass(model)
     expected = torch.cat([padded.logits([document]) for document in documents])
     if not expected.isfinite().all():
@@ -107,23 +113,75 @@ def forward_pass_for(model: PreTrainedModel, max_length: int) -> ForwardPass:
             "The model's logits are NaN or infinite for ordinary token ids: its weights are "
             "damaged. Package a checkpoint that gives numbers."
         )
-    if not isinstance(model, ModernBertForSequenceClassification):
+    forward_pass = _packed(model, documents, expected) or padded
+    samples = sample_documents if precision == Precision.INT8 else ()
+    expected_of_samples = [forward_pass.logits([document]) for document in samples]
+    _set_precision(model, precision, is_packed=forward_pass is not padded)
+    _check_precision(precision, forward_pass.logits(documents), expected)
+    if precision == Precision.INT8:
+        check_int8(expected_of_samples, [forward_pass.logits([document]) for document in samples])
+    return forward_pass
+
+
+def _packed(
+    model: PreTrainedModel, documents: list[list[int]], expected: Tensor
+) -> PackedForwardPass | None:
+    """The packed way, or None with `model` as it was."""
+    if model.config.model_type not in PACKED_MODEL_TYPES:
         logger.info("Padded forward pass: %s is not packed.", type(model).__name__)
-        return padded
+        return None
     stock_attention = model.config._attn_implementation
     packed = PackedForwardPass(model)
-    difference = (packed.logits(documents) - expected).abs().max().item()
-    if difference <= AGREEMENT_TOLERANCE * max(1.0, expected.abs().max().item()):
+    difference = _relative_difference(packed.logits(documents), expected)
+    if difference <= AGREEMENT_TOLERANCE:
         logger.info("Packed forward pass: logits differ from stock by %.1e at most.", difference)
         return packed
-    model.set_attn_implementation(stock_attention)
+    unpack_encoder(model, stock_attention)
     logger.warning("Padded forward pass: packed logits differ from stock by %.1e.", difference)
-    return padded
+    return None
 
 
-def _agreement_documents(vocab_size: int, max_length: int) -> list[list[int]]:
+def _set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool) -> None:
+    """On the CPU the encoder's linear layers change, elsewhere and on the padded way the model."""
+    if model.device.type == "cpu" and is_packed:
+        if precision == Precision.INT8:
+            replace_linear_layers(model.base_model, Int8Linear, torch.bfloat16)
+        else:
+            replace_linear_layers(model.base_model, linear_layer, DTYPES[precision])
+    elif precision in DTYPES:
+        model.to(DTYPES[precision])
+    else:
+        raise ModelError(
+            f"INFERENCE_PRECISION is {precision}, which only the packed forward pass computes, and "
+            f"{type(model).__name__} is not packed. Leave it unset."
+        )
+
+
+def _check_precision(precision: Precision, logits: Tensor, expected: Tensor) -> None:
+    """Hold the format to the fp32 logits of a few documents; NaN is a difference too."""
+    difference = _relative_difference(logits, expected)
+    if not difference <= PRECISION_TOLERANCE:
+        raise ModelError(
+            f"In {precision} this model's logits differ from those in fp32 by {difference:.2g} of "
+            f"the largest, expected {PRECISION_TOLERANCE} at most. Set INFERENCE_PRECISION=fp32 in "
+            "the transform job's environment."
+        )
+    logger.info("Precision %s: logits differ from fp32 by %.1e at most.", precision, difference)
+
+
+def _relative_difference(logits: Tensor, expected: Tensor) -> float:
+    """The largest difference, as a part of the largest logit where that is above 1."""
+    return (logits - expected).abs().max().item() / max(1.0, expected.abs().max().item())
+
+
+def _agreement_documents(config: PreTrainedConfig, max_length: int) -> list[list[int]]:
+    """Random token ids, but for the padding's, which RoBERTa gives no position of its own."""
     generator = torch.Generator().manual_seed(0)
+    token_ids = torch.arange(config.vocab_size)
+    token_ids = token_ids[token_ids != (config.pad_token_id or 0)]
     return [
-        torch.randint(vocab_size, (min(length, max_length),), generator=generator).tolist()
+        token_ids[
+            torch.randint(len(token_ids), (min(length, max_length),), generator=generator)
+        ].tolist()
         for length in AGREEMENT_LENGTHS
     ]

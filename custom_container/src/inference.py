@@ -14,7 +14,7 @@ from src.devices import device_in_use, given_gpus
 from src.documents import Document, Record
 from src.records import JSON_LINES, WRITERS, read_records
 from src.scheduler import Scheduler, always
-from src.settings import DEFAULT_MAX_TOKENS_PER_MICRO_BATCH, DEFAULT_TOP_K
+from src.settings import DEFAULT_MAX_TOKENS_PER_MICRO_BATCH, DEFAULT_TOP_K, FASTEST_PRECISION
 
 if TYPE_CHECKING:
     from src.classifier import Classification, Classifier
@@ -33,26 +33,37 @@ class Answers:
 
 
 def model_fn(
-    model_dir: Path,
+    model_dir: str | Path,
     top_k: int = DEFAULT_TOP_K,
     max_tokens_per_micro_batch: int = DEFAULT_MAX_TOKENS_PER_MICRO_BATCH,
     require_gpu: bool = False,
+    inference_precision: str = FASTEST_PRECISION,
 ) -> "Classifier":
     """Load the model artefact in `model_dir`; raises ModelError with the reason if it cannot be."""
     # Imported here, because these import torch, which takes seconds.
     from src.classifier import Classifier  # noqa: PLC0415
     from src.forward_pass import forward_pass_for  # noqa: PLC0415
+    from src.heads import head_for  # noqa: PLC0415
     from src.model_folder import load_model_folder  # noqa: PLC0415
+    from src.precision import checked_precision, device_of_inference  # noqa: PLC0415
     from src.token_windows import TokenWindows  # noqa: PLC0415
 
     logger.info("Device: %s.", device_in_use(given_gpus(), require_gpu))
-    folder = load_model_folder(model_dir)
+    device = device_of_inference()
+    precision = checked_precision(inference_precision, device)
+    folder = load_model_folder(Path(model_dir))
+    token_windows = TokenWindows(folder.tokenizer, folder.max_length)
+    forward_pass = forward_pass_for(
+        folder.model.to(device),
+        folder.max_length,
+        precision,
+        [windows[0] for windows in token_windows(folder.sample_texts)],
+    )
     logger.info("Micro-batches of up to %d tokens.", max_tokens_per_micro_batch)
     return Classifier(
-        TokenWindows(folder.tokenizer, folder.max_length),
-        Scheduler(forward_pass_for(folder.model, folder.max_length), max_tokens_per_micro_batch),
-        folder.labels,
-        top_k,
+        token_windows,
+        Scheduler(forward_pass, max_tokens_per_micro_batch),
+        head_for(folder.model.config, folder.labels, top_k),
     )
 
 

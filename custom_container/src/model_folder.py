@@ -1,8 +1,9 @@
 """The unpacked model artefact: read, checked, and refused with an exact sentence.
 
 A Hugging Face folder, flat: config.json, tokenizer.json, model.safetensors (or its shards and
-their index), and label_mapping.csv where there is one. No pickle is opened, no code from the
-folder is run, nothing is fetched. Knows files; knows nothing of how the model is run.
+their index), and label_mapping.csv and sample_texts.txt where there are such. No pickle is opened,
+no code from the folder is run, nothing is fetched. Knows files; knows nothing of how the model is
+run.
 """
 
 import csv
@@ -29,6 +30,9 @@ Part = TypeVar("Part")
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 LABEL_MAPPING = "label_mapping.csv"
+SAMPLE_TEXTS = "sample_texts.txt"
+# Architectures whose first position is the one after the padding token's id.
+POSITIONS_FROM_PADDING = {"roberta", "xlm-roberta"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class ModelFolder:
     tokenizer: PreTrainedTokenizerFast
     labels: list[str]
     max_length: int
+    sample_texts: list[str]
 
 
 def load_model_folder(path: Path) -> ModelFolder:
@@ -52,7 +57,9 @@ def load_model_folder(path: Path) -> ModelFolder:
     tokenizer = _load(AutoTokenizer.from_pretrained, path, "tokenizer.json")
     model = _load_weights(path, config)
     _check_vocabulary(tokenizer, model)
-    return ModelFolder(model, tokenizer, labels, _max_length(tokenizer, config))
+    return ModelFolder(
+        model, tokenizer, labels, _max_length(tokenizer, config), _sample_texts(path / SAMPLE_TEXTS)
+    )
 
 
 def _require_files(path: Path) -> None:
@@ -170,4 +177,15 @@ def _max_length(tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig) ->
 
     A tokenizer that was saved without a limit names a number of some thirty digits.
     """
-    return min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", sys.maxsize))
+    positions = getattr(config, "max_position_embeddings", sys.maxsize)
+    if config.model_type in POSITIONS_FROM_PADDING:
+        positions -= config.pad_token_id + 1
+    return min(tokenizer.model_max_length, positions)
+
+
+def _sample_texts(path: Path) -> list[str]:
+    """The owner's own documents, one a line, blank lines left out; none without the file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return [line.strip() for line in file if line.strip()]

@@ -3,98 +3,25 @@
 Registered with transformers' AttentionInterface, so that its models run unmodified. position_ids
 alone would not do: they reach the rotary embedding only, and documents would silently attend to
 each other. Hence the row's bounds travel with every call, as the argument `packed_row`, and an
-architecture that drops it fails instead. Knows tensors; knows neither models nor texts.
+architecture that drops it fails instead. There is one way for each kind of device, each with the
+same meaning. Knows tensors; knows neither models nor texts.
 """
 
-from collections.abc import Sequence
-from functools import cached_property
-from itertools import accumulate, pairwise
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
+from src.packed_row import PackedRow
+
 PACKED_ATTENTION = "packed_rows"
-# Queries of a windowed layer are computed in blocks of this many, each against the keys in its
-# reach; measured best on CPU for ModernBERT's window of 64 tokens either side.
-BLOCK_TOKENS = 64
-# Finite, so that the padding queries after a row's end give numbers instead of NaN.
-MASKED = -1e9
+# Queries whose scores are held at once, which bounds the memory of a document of 8,192 tokens.
+QUERIES_AT_ONCE = 512
 
-
-class PackedRow:
-    """Where each document of a row begins and ends, and what follows from it."""
-
-    def __init__(self, lengths: Sequence[int]) -> None:
-        self.lengths = list(lengths)
-        self._windows: dict[int, Window] = {}
-
-    @cached_property
-    def bounds(self) -> list[tuple[int, int]]:
-        """First and past-the-end position of each document."""
-        return list(pairwise(accumulate(self.lengths, initial=0)))
-
-    @cached_property
-    def document_of_token(self) -> Tensor:
-        """The document that each position belongs to, [tokens]."""
-        return torch.repeat_interleave(torch.tensor(self.lengths))
-
-    @cached_property
-    def position_ids(self) -> Tensor:
-        """The position of each token in its own document, [1, tokens]."""
-        return torch.cat([torch.arange(length) for length in self.lengths])[None]
-
-    def window(self, reach: int) -> "Window":
-        """The blocks of a layer in which a token sees `reach` tokens either side.
-
-        Made once for all layers of this reach.
-        """
-        if reach not in self._windows:
-            self._windows[reach] = Window(self.document_of_token, reach)
-        return self._windows[reach]
-
-
-class Window:
-    """A row as blocks of BLOCK_TOKENS queries, each with the keys within `reach` of the block."""
-
-    def __init__(self, document_of_token: Tensor, reach: int) -> None:
-        self._tokens = len(document_of_token)
-        self._reach = reach
-        self._blocks = -(-self._tokens // BLOCK_TOKENS)
-        self._padding = self._blocks * BLOCK_TOKENS - self._tokens
-        self.mask = self._mask(document_of_token)
-
-    def _mask(self, document_of_token: Tensor) -> Tensor:
-        """Added to the scores, [blocks, 1, BLOCK_TOKENS, BLOCK_TOKENS + 2 x reach].
-
-        0 where the key is of the query's document and at most `reach` tokens away, else MASKED.
-        """
-        around = (self._reach, self._padding + self._reach)
-        documents = functional.pad(document_of_token, around, value=-1)
-        block = torch.arange(self._blocks)[:, None, None] * BLOCK_TOKENS
-        queries = block + self._reach + torch.arange(BLOCK_TOKENS)[:, None]
-        keys = block + torch.arange(BLOCK_TOKENS + 2 * self._reach)
-        near = (queries - keys).abs() <= self._reach
-        visible = near & (documents[queries] == documents[keys])
-        return torch.zeros(visible.shape).masked_fill_(~visible, MASKED).unsqueeze(1)
-
-    def query_blocks(self, queries: Tensor) -> Tensor:
-        """[heads, tokens, head_dim] to [blocks, heads, BLOCK_TOKENS, head_dim]."""
-        padded = functional.pad(queries, (0, 0, 0, self._padding))
-        return padded.unflatten(1, (self._blocks, BLOCK_TOKENS)).transpose(0, 1)
-
-    def key_blocks(self, keys: Tensor) -> Tensor:
-        """[heads, tokens, head_dim] to [blocks, heads, BLOCK_TOKENS + 2 x reach, head_dim].
-
-        Neighbouring blocks overlap: they are views of the same keys.
-        """
-        padded = functional.pad(keys, (0, 0, self._reach, self._padding + self._reach))
-        return padded.unfold(1, BLOCK_TOKENS + 2 * self._reach, BLOCK_TOKENS).permute(1, 0, 3, 2)
-
-    def joined(self, blocks: Tensor) -> Tensor:
-        """The inverse of `query_blocks`, without its padding."""
-        return blocks.transpose(0, 1).flatten(1, 2)[:, : self._tokens]
+Attend = Callable[..., Tensor]
 
 
 def packed_attention(
@@ -103,7 +30,7 @@ def packed_attention(
     key: Tensor,
     value: Tensor,
     _attention_mask: Tensor | None,
-    scaling: float | None = None,
+    scaling: float,
     sliding_window: int | None = None,
     *,
     packed_row: PackedRow,
@@ -114,37 +41,103 @@ def packed_attention(
     `sliding_window` counts the query's own position, as transformers does: a token sees
     `sliding_window - 1` tokens either side. Gives [1, tokens, heads, head_dim] and no weights.
     """
-    if sliding_window is None:
-        attended = _attend_documents(query, key, value, packed_row, scaling)
-    else:
-        attended = _attend_window(query, key, value, packed_row.window(sliding_window - 1), scaling)
-    return attended.transpose(1, 2).contiguous(), None
+    reach = None if sliding_window is None else sliding_window - 1
+    attend = attention_for(query.device, query.dtype)
+    attended = attend(query[0], key[0], value[0], packed_row, scaling=scaling, reach=reach)
+    return attended.transpose(0, 1).contiguous()[None], None
 
 
-def _attend_documents(
-    query: Tensor, key: Tensor, value: Tensor, row: PackedRow, scaling: float | None
+def attention_for(device: torch.device, dtype: torch.dtype) -> Attend:
+    """The fastest of the ways below; a way that the device cannot go is never named.
+
+    varlen_attn needs half precision and compute capability 8.0; a T4 has 7.5.
+    """
+    if device.type == "cuda" and dtype != torch.float32:
+        if torch.cuda.get_device_capability(device) >= (8, 0):
+            return attend_with_varlen
+    elif device.type == "cpu" and dtype == torch.bfloat16:
+        return attend_with_matmul
+    return attend_with_sdpa
+
+
+def attend_with_sdpa(
+    query: Tensor, key: Tensor, value: Tensor, row: PackedRow, *, scaling: float, reach: int | None
 ) -> Tensor:
-    """Each document on its own, every token of it seeing all of it."""
-    attended = torch.empty_like(query)
-    for begin, end in row.bounds:
-        attended[:, :, begin:end] = functional.scaled_dot_product_attention(
-            query[:, :, begin:end], key[:, :, begin:end], value[:, :, begin:end], scale=scaling
-        )
-    return attended
+    """torch's own attention: any device, any number format. [heads, tokens, head_dim] in and out.
 
-
-def _attend_window(
-    query: Tensor, key: Tensor, value: Tensor, window: Window, scaling: float | None
-) -> Tensor:
-    """All documents at once, block by block; the mask keeps them apart."""
+    Layers without a window go document by document, the others all at once, block by block, with
+    a mask that keeps the documents apart.
+    """
+    if reach is None:
+        attended = torch.empty_like(query)
+        for begin, end in row.bounds:
+            own = (slice(None), slice(begin, end))
+            attended[own] = functional.scaled_dot_product_attention(
+                query[own][None], key[own][None], value[own][None], scale=scaling
+            )[0]
+        return attended
+    window = row.window(reach)
     attended = functional.scaled_dot_product_attention(
-        window.query_blocks(query[0]),
-        window.key_blocks(key[0]),
-        window.key_blocks(value[0]),
-        attn_mask=window.mask.to(query.dtype),
+        window.query_blocks(query).transpose(0, 1),
+        window.key_blocks(key).transpose(0, 1),
+        window.key_blocks(value).transpose(0, 1),
+        attn_mask=window.mask(query.dtype)[:, None],
         scale=scaling,
     )
-    return window.joined(attended)[None]
+    return window.joined(attended.transpose(0, 1))
+
+
+def attend_with_matmul(
+    query: Tensor, key: Tensor, value: Tensor, row: PackedRow, *, scaling: float, reach: int | None
+) -> Tensor:
+    """Products of matrices and a softmax: in bf16 on CPU, where torch's own attention is slow.
+
+    Scores are rounded to the format of the tensors, the softmax is taken in fp32.
+    [heads, tokens, head_dim] in and out.
+    """
+    if reach is None:
+        attended = torch.empty_like(query)
+        for begin, end in row.bounds:
+            keys, values = key[:, begin:end].transpose(1, 2), value[:, begin:end]
+            for first in range(begin, end, QUERIES_AT_ONCE):
+                queries = slice(first, min(end, first + QUERIES_AT_ONCE))
+                scores = torch.matmul(query[:, queries] * scaling, keys)
+                attended[:, queries] = torch.matmul(scores.softmax(dim=-1), values)
+        return attended
+    window = row.window(reach)
+    scores = torch.matmul(window.query_blocks(query), window.key_blocks(key).transpose(-1, -2))
+    scores = torch.add(window.mask(query.dtype), scores, alpha=scaling)
+    return window.joined(torch.matmul(scores.softmax(dim=-1), window.key_blocks(value)))
+
+
+def attend_with_varlen(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    row: PackedRow,
+    *,
+    scaling: float,
+    reach: int | None,
+    varlen: Callable[..., Tensor] = varlen_attn,
+) -> Tensor:
+    """torch's flash attention for rows of documents: no mask, no padding, one kernel a layer.
+
+    CUDA, compute capability 8.0, half precision. [heads, tokens, head_dim] in and out.
+    """
+    either_side = -1 if reach is None else reach  # -1 is varlen_attn's word for no limit
+    ends, longest = row.cumulative_lengths, max(row.lengths)
+    attended = varlen(
+        query.transpose(0, 1),
+        key.transpose(0, 1),
+        value.transpose(0, 1),
+        ends,
+        ends,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(either_side, either_side),
+    )
+    return attended.transpose(0, 1)
 
 
 AttentionInterface.register(PACKED_ATTENTION, packed_attention)

@@ -17,6 +17,8 @@ DEFAULT_TOP_K = 3
 DEFAULT_MAX_TOKENS_PER_MICRO_BATCH = 2048
 # For each GPU, or for a machine that has none: enough to read and write beside the device's work.
 DEFAULT_MAX_CONCURRENT_TRANSFORMS = 8
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+FASTEST_PRECISION = ""
 # CreateTransformJob: MaxConcurrentTransforms x MaxPayloadInMB must not exceed 100 MB.
 MAX_CONCURRENT_PAYLOAD_IN_MB = 100
 BATCH_STRATEGIES = {
@@ -39,6 +41,7 @@ class Settings:
     top_k: int
     max_tokens_per_micro_batch: int
     require_gpu: bool
+    inference_precision: str
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, gpus: int = 0) -> "Settings":
@@ -48,6 +51,7 @@ class Settings:
         SAGEMAKER_MAX_CONCURRENT_TRANSFORMS are set only where CreateTransformJob set them; a
         concurrency of 0 is SageMaker's way to leave it to the container, which then chooses by its
         number of `gpus`. REQUIRE_GPU=true ends a container that cannot use a GPU.
+        Without INFERENCE_PRECISION the device's fastest number format is used.
         """
         variables = _Variables(environ)
         max_payload_in_mb = variables.integer(
@@ -75,6 +79,9 @@ class Settings:
                 range(1, 2**24 + 1),
             ),
             require_gpu=variables.choice("REQUIRE_GPU", False, {"true": True, "false": False}),
+            inference_precision=variables.choice(
+                "INFERENCE_PRECISION", FASTEST_PRECISION, {name: name for name in PRECISIONS}
+            ),
         )
         variables.raise_complaints()
         return settings

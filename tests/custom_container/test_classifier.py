@@ -7,6 +7,7 @@ import torch
 
 from src import inference
 from src.classifier import Classifier
+from src.heads import SCORES, Head
 from src.scheduler import Scheduler
 from tests.custom_container.tiny_model import LABELS, WORDS
 
@@ -14,7 +15,7 @@ from tests.custom_container.tiny_model import LABELS, WORDS
 @pytest.fixture(scope="module")
 def classifier(model_dir):
     """The tiny model, giving every label's score."""
-    return inference.model_fn(model_dir, top_k=len(LABELS))
+    return inference.model_fn(model_dir, top_k=len(LABELS), inference_precision="fp32")
 
 
 class FixedForwardPass:
@@ -32,13 +33,12 @@ class FixedForwardPass:
         return torch.tensor([self._logits[document[0]] for document in documents])
 
 
-def fixed_classifier(logits, top_k=3):
+def fixed_classifier(logits, top_k=3, problem_type="single_label_classification"):
     """A classifier whose "texts" are tuples of windows, each one index into `logits`."""
     return Classifier(
         lambda texts: [[[window] for window in text] for text in texts],
         Scheduler(FixedForwardPass(logits), max_tokens_per_micro_batch=100),
-        ["a", "b", "c", "d"],
-        top_k,
+        Head(["a", "b", "c", "d"], top_k, SCORES[problem_type]),
     )
 
 

@@ -5,14 +5,12 @@ import shutil
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForSequenceClassification,
-    BertConfig,
-    BertForSequenceClassification,
-)
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
+from src.errors import ModelError
 from src.forward_pass import PackedForwardPass, PaddedForwardPass, forward_pass_for
-from src.packed_attention import BLOCK_TOKENS, PackedRow
+from src.packed_row import BLOCK_TOKENS, PackedRow
+from src.precision import Precision
 from tests.custom_container.tiny_model import save_model
 
 VARIANTS = {
@@ -22,6 +20,7 @@ VARIANTS = {
     "global layers only": {"global_attn_every_n_layers": 1},
     "biases everywhere": {"attention_bias": True, "mlp_bias": True, "norm_bias": True},
 }
+OTHER_ENCODERS = ("bert", "roberta", "xlm-roberta", "electra", "distilbert")
 LENGTHS = (1, 2, 63, 64, 65, 128, 5, 17, 100, 33)
 
 
@@ -116,25 +115,115 @@ def test_modernbert_is_packed(model_dir):
     assert isinstance(forward_pass_for(load(model_dir), 128), PackedForwardPass)
 
 
-def test_another_architecture_is_padded_and_the_log_says_so(caplog):
-    """BERT runs through its stock forward until it has a packed way of its own."""
-    model = BertForSequenceClassification(
-        BertConfig(
-            vocab_size=600,
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=64,
-            max_position_embeddings=128,
-            num_labels=4,
-        )
+def encoder(model_type, **config):
+    """A small classifier of this type, random weights spread widely."""
+    names = {"distilbert": {"dim": 64, "hidden_dim": 96, "n_layers": 3, "n_heads": 4}}.get(
+        model_type,
+        {
+            "hidden_size": 64,
+            "intermediate_size": 96,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+        },
+    )
+    if model_type == "modernbert":
+        config |= {"local_attention": 32, "pad_token_id": 0}
+    sizes = {"vocab_size": 600, "max_position_embeddings": 160, "initializer_range": 0.2}
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_config(
+        AutoConfig.for_model(model_type, num_labels=4, **sizes, **names, **config)
     ).eval()
+
+
+@pytest.mark.parametrize("model_type", OTHER_ENCODERS)
+def test_other_encoders_are_packed_and_agree_with_their_stock_forward(model_type, caplog):
+    """Every encoder named packs: positions begin where its own do, its own head runs."""
+    model = encoder(model_type)
+    expected = alone(model, documents())
+
+    forward_pass = forward_pass_for(model, 128)
+
+    assert isinstance(forward_pass, PackedForwardPass), caplog.text
+    torch.testing.assert_close(forward_pass.logits(documents()), expected, rtol=0, atol=2e-5)
+
+
+def test_another_architecture_is_padded_and_the_log_says_so(caplog):
+    """An encoder without packed attention runs through its stock forward."""
+    model = encoder("deberta-v2", relative_attention=True, pos_att_type=["p2c", "c2p"])
+    expected = alone(model, documents())
 
     with caplog.at_level("INFO"):
         forward_pass = forward_pass_for(model, 128)
 
     assert isinstance(forward_pass, PaddedForwardPass)
-    assert "BertForSequenceClassification" in caplog.text
-    torch.testing.assert_close(
-        forward_pass.logits(documents()), alone(model, documents()), rtol=0, atol=2e-5
+    assert "DebertaV2ForSequenceClassification is not packed" in caplog.text
+    torch.testing.assert_close(forward_pass.logits(documents()), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "precision", "tolerance"),
+    [(model_type, "bf16", 0.03) for model_type in ("modernbert", *OTHER_ENCODERS)]
+    + [("modernbert", "int8", 0.06)],
+)
+def test_a_smaller_format_stays_near_fp32(model_type, precision, tolerance):
+    """Logits move by a small part of the largest, yet do move: the format is in use."""
+    model = encoder(model_type)
+    expected = alone(model, documents())
+
+    logits = forward_pass_for(model, 128, Precision(precision), documents([9] * 100)).logits(
+        documents()
     )
+
+    difference = (logits - expected).abs().max() / expected.abs().max()
+    assert 0 < difference < tolerance
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 5e-3), ("int8", 5e-3)])
+def test_in_a_smaller_format_an_answer_does_not_depend_on_its_company(precision, tolerance):
+    """Alone, with others, in another order: every probability within the bound."""
+    forward_pass = forward_pass_for(
+        encoder("modernbert"), 128, Precision(precision), documents([9] * 100)
+    )
+    together = forward_pass.logits(documents()).softmax(dim=-1)
+    reversed_ = forward_pass.logits(documents()[::-1]).flip(0).softmax(dim=-1)
+    each = torch.cat([forward_pass.logits([document]) for document in documents()])
+
+    torch.testing.assert_close(together, reversed_, rtol=0, atol=tolerance)
+    torch.testing.assert_close(together, each.softmax(dim=-1), rtol=0, atol=tolerance)
+
+
+def test_a_format_whose_range_the_activations_exceed_is_refused(model_dir, monkeypatch):
+    """fp16 ends at 65,504: a model that goes beyond is refused with the way out."""
+    model = load(model_dir)
+    monkeypatch.setattr(
+        "src.forward_pass.linear_layer", lambda linear, dtype: OverflowingLinear(linear)
+    )
+
+    with pytest.raises(ModelError, match="Set INFERENCE_PRECISION=fp32"):
+        forward_pass_for(model, 128, Precision.BF16)
+
+
+class OverflowingLinear(torch.nn.Module):
+    """Gives infinity, as a format with too small a range does."""
+
+    def __init__(self, linear):
+        super().__init__()
+        self._linear = linear
+
+    def forward(self, x):
+        """Infinity in the shape of the product."""
+        return self._linear(x) * float("inf")
+
+
+def test_int8_without_samples_is_refused(model_dir):
+    """Nobody has looked at what it changes."""
+    with pytest.raises(ModelError, match=r"got 0, expected at least 100 in .*sample_texts.txt"):
+        forward_pass_for(load(model_dir), 128, Precision.INT8)
+
+
+def test_int8_is_refused_to_a_model_that_is_not_packed():
+    """Its layers may reach for the weights themselves."""
+    model = encoder("deberta-v2")
+
+    with pytest.raises(ModelError, match="DebertaV2ForSequenceClassification is not packed"):
+        forward_pass_for(model, 128, Precision.INT8, documents([9] * 100))

@@ -21,6 +21,7 @@ def test_an_empty_environment_is_sagemakers_own_default():
         top_k=3,
         max_tokens_per_micro_batch=2048,
         require_gpu=False,
+        inference_precision="",
     )
 
 

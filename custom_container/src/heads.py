@@ -1,0 +1,71 @@
+"""Logits to the answer of a record, by what the model was trained for.
+
+Knows labels and scores; knows neither texts nor how logits are computed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedConfig
+
+# Of a label in a multi-label model whose config.json has no `threshold`.
+DEFAULT_THRESHOLD = 0.5
+SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "single_label_classification": partial(torch.softmax, dim=-1),
+    "multi_label_classification": torch.sigmoid,
+    "regression": torch.clone,
+}
+"""What makes scores of logits, by config.json's `problem_type`.
+
+One label applies and the scores add up to 1; any number applies and each score stands for itself;
+or the logits are measured values, and each is its own score.
+"""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the logits mean: `labels[i]` names logit i; with a threshold, several apply."""
+
+    labels: Sequence[str]
+    top_k: int
+    scores: Callable[[Tensor], Tensor]
+    threshold: float | None = None
+
+    def prediction(self, windows: Tensor) -> dict[str, Any]:
+        """The answer to a document from the logits [windows, labels] of its windows.
+
+        A document's scores are the mean of its windows' scores. The top_k labels come best first,
+        scores rounded to six places. With a threshold, `predicted_classes` are the labels that
+        reach it, none to all of them.
+        """
+        scores = self.scores(windows).mean(dim=0).tolist()
+        # Equal scores keep the order of their label ids: sorting is stable.
+        best = sorted(range(len(scores)), key=lambda label_id: -scores[label_id])
+        prediction: dict[str, Any] = {"predicted_class": self.labels[best[0]]}
+        if self.threshold is not None:
+            prediction["predicted_classes"] = [
+                self.labels[label_id] for label_id in best if scores[label_id] >= self.threshold
+            ]
+        prediction["top_predictions"] = [
+            {"class": self.labels[label_id], "score": round(scores[label_id], 6)}
+            for label_id in best[: self.top_k]
+        ]
+        return prediction
+
+
+def head_for(config: PreTrainedConfig, labels: Sequence[str], top_k: int) -> Head:
+    """The head that config.json's `problem_type` names, one of SCORES.
+
+    Where it names none, one label means regression and several a single-label choice, which is
+    how transformers trains such a model.
+    """
+    inferred = "regression" if len(labels) == 1 else "single_label_classification"
+    problem_type = config.problem_type or inferred
+    threshold = None
+    if problem_type == "multi_label_classification":
+        threshold = getattr(config, "threshold", DEFAULT_THRESHOLD)
+    return Head(labels, top_k, SCORES[problem_type], threshold)

@@ -1,0 +1,57 @@
+"""Heads: what logits mean, by what the model was trained for."""
+
+import pytest
+import torch
+from transformers import ModernBertConfig
+
+from src.heads import head_for
+
+
+def head(problem_type=None, labels=("a", "b", "c"), **config):
+    """The head of a config with this problem type."""
+    return head_for(ModernBertConfig(problem_type=problem_type, **config), labels, top_k=3)
+
+
+def test_without_a_problem_type_several_labels_exclude_each_other():
+    """The scores are a softmax."""
+    prediction = head().prediction(torch.tensor([[0.0, 0.0, 20.0]]))
+
+    assert prediction["predicted_class"] == "c"
+    assert sum(top["score"] for top in prediction["top_predictions"]) == pytest.approx(1)
+
+
+def test_a_multi_label_model_gives_every_label_that_reaches_the_threshold():
+    """Scores stand for themselves: two labels may both be almost sure."""
+    logits = torch.tensor([[5.0, -5.0, 6.0]])
+
+    prediction = head("multi_label_classification").prediction(logits)
+
+    assert prediction["predicted_classes"] == ["c", "a"]
+    assert [top["class"] for top in prediction["top_predictions"]] == ["c", "a", "b"]
+    assert prediction["top_predictions"][1]["score"] == pytest.approx(0.993307)
+
+
+@pytest.mark.parametrize(("threshold", "reached"), [(0.4, ["a", "b"]), (0.6, ["a"]), (0.9, [])])
+def test_the_threshold_is_the_configs(threshold, reached):
+    """Lower lets more labels in, and none may be the answer."""
+    logits = torch.tensor([[1.0, 0.0, -5.0]])
+
+    prediction = head("multi_label_classification", threshold=threshold).prediction(logits)
+
+    assert prediction["predicted_classes"] == reached
+
+
+@pytest.mark.parametrize("problem_type", ["regression", None])
+def test_one_label_is_a_measured_value(problem_type):
+    """The score is the logit itself, averaged over the windows."""
+    prediction = head(problem_type, labels=["amount"]).prediction(torch.tensor([[12.0], [13.0]]))
+
+    assert prediction["top_predictions"] == [{"class": "amount", "score": 12.5}]
+
+
+def test_two_labels_are_a_choice():
+    """A binary classifier has two logits and a softmax."""
+    prediction = head(labels=["no", "yes"]).prediction(torch.tensor([[0.0, 2.0]]))
+
+    assert prediction["predicted_class"] == "yes"
+    assert prediction["top_predictions"][0]["score"] == pytest.approx(0.880797)
