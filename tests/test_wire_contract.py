@@ -1,12 +1,10 @@
 """The two houses share no code, only a wire: here their two ends are held together."""
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from batch_transform.consolidated_output import AnswerCounts
 from batch_transform.input_documents import Document
 from batch_transform.packed_input import SHARD_CONTENT_TYPE, encode_record
 from batch_transform.transform_profiles import (
@@ -46,19 +44,3 @@ def test_a_packed_document_reaches_the_container_with_its_identity() -> None:
     assert isinstance(record, documents.Document)
     assert record.text == document.text
     assert record.echo == {"source": document.source, "line": document.line}
-
-
-def test_an_answer_of_the_container_is_counted() -> None:
-    """Predictions and error records are told apart as the container writes them."""
-    best = {"class": "Debt", "score": 0.5}
-    lines = records.write_lines(
-        [
-            {"source": "a", "line": 1, "predictions": {"top_predictions": [best]}},
-            {"source": "a", "line": 2, "error": {"code": "EmptyDocument", "message": "…"}},
-        ]
-    )
-    counts = AnswerCounts()
-    for line in lines.split(b"\n"):
-        counts.add(json.loads(line))
-    assert (counts.answered, counts.errors.total()) == (1, 1)
-    assert counts.classes() == {"Debt": {"documents": 1, "mean_confidence": 0.5}}
