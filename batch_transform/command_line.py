@@ -317,7 +317,7 @@ def _resume(
 
 def _say_started(plan: TransformPlan, left_out: dict[str, int]) -> None:
     for code, count in left_out.items():
-        account = f", see {plan.folder.left_out}" if plan.packs_input else ""
+        account = f", see {plan.folder.left_out}" if plan.owes_record else ""
         terminal.say(f"{count:,} lines hold no document ({code}){account}")
     terminal.say(
         f"started {plan.job_name}: {len(plan.input_folder.files):,} files from "

@@ -21,7 +21,7 @@ from batch_transform.packed_input import Shard
 from batch_transform.prices import HourlyPrice
 from batch_transform.review_list import ReviewList, margin_of
 from batch_transform.s3_objects import S3ObjectWriter, put_object, read_lines
-from batch_transform.shard_outputs import PackedJob, verified_answers
+from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob
 
 _FAULTS_SHOWN = 10
@@ -159,17 +159,17 @@ class _Answers:
                 continue
             if shard.name not in outputs:
                 raise IncompleteOutput(f"{shard} has no output")
-            answers = verified_answers(self._s3, shard, outputs[shard.name])
+            answers = self._packed_job.answers(self._s3, shard, outputs[shard.name])
             yield from self._with_texts(shard, answers) if self._wanted.with_text else answers
 
     def _with_texts(
         self, shard: Shard, answers: Iterator[tuple[bytes, dict]]
     ) -> Iterator[tuple[bytes, dict]]:
         """Put its text into each answer; the order is the shard's, or verification fails."""
-        packed = read_lines(self._s3, self._packed_job.shards.child(shard.name))
+        texts = self._packed_job.texts(self._s3, shard)
         try:
-            for (_, answer), record in zip(answers, packed, strict=True):
-                answer["text"] = json.loads(record)["text"]
+            for (_, answer), text in zip(answers, texts, strict=True):
+                answer["text"] = text
                 yield json.dumps(answer, ensure_ascii=False).encode(), answer
         except self._s3.exceptions.NoSuchKey:
             problem = (

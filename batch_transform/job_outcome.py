@@ -47,7 +47,7 @@ def finish_job(
         return None
     summary = consolidate(s3, packed_job, job, wanted, work=work, price=price)
     if summary["is_complete"] and not wanted.keeps_shards:
-        delete_objects(s3, packed_job.shards)
+        delete_objects(s3, packed_job.packed_in.shards)
     return summary
 
 

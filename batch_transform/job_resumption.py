@@ -5,7 +5,6 @@ The new job has a name and a folder of its own; its record names the jobs it goe
 old and new outputs are verified and consolidated together. Packs nothing.
 """
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,12 +12,14 @@ from typing import Any
 from batch_transform.aws import AwsClients, check_bucket
 from batch_transform.errors import AwsRefused, IncompleteOutput, InvalidSettings
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
-from batch_transform.s3_objects import delete_objects, list_objects, put_object
+from batch_transform.s3_objects import delete_objects, list_objects
 from batch_transform.sagemaker_model import model_exists
 from batch_transform.settings import TransformSettings, request_problems
+from batch_transform.shard_manifest import Manifest, manifest_of, write_manifest
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import check_name_is_free, find_job, start_job
 from batch_transform.transform_plan import claim_folder
+from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED
 from batch_transform.transform_request import Request, create_transform_job_request
 
 
@@ -35,9 +36,9 @@ class Resumption:
         """Return the SageMaker request by its operation."""
         return {"CreateTransformJob": self.create_transform_job}
 
-    def manifest(self) -> list[Any]:
-        """Return what SageMaker calls a manifest: a prefix, then the objects below it."""
-        return [{"prefix": str(self.packed_job.shards)}, *self.shard_names]
+    def manifest(self) -> Manifest:
+        """Return the list of the objects that the job reads."""
+        return manifest_of(self.packed_job, self.shard_names)
 
 
 def plan_resumption(
@@ -63,7 +64,7 @@ def plan_resumption(
     packed_job = PackedJob(settings.folder, _record(settings, earlier_record))
     shard_names = _shards_to_run(clients.s3, packed_job, earlier_name)
     request = create_transform_job_request(
-        profile=settings.profile,
+        profile=OPTIMIZED_UNPACKED if earlier_record.packed.is_by_manifest else OPTIMIZED,
         job_name=settings.job_name,
         model_name=earlier_record.model_name,
         input_uri=settings.folder.manifest,
@@ -85,8 +86,7 @@ def resume(clients: AwsClients, resumption: Resumption) -> None:
     folder = resumption.packed_job.folder
     claim_folder(s3, folder, resumption.requests())
     try:
-        manifest = json.dumps(resumption.manifest(), ensure_ascii=False).encode()
-        put_object(s3, folder.manifest, manifest, "application/json")
+        write_manifest(s3, resumption.packed_job, resumption.shard_names)
         write_job_record(s3, folder, resumption.packed_job.record)
         start_job(clients.sagemaker, resumption.create_transform_job)
     except BaseException:
@@ -111,7 +111,8 @@ def _shards_to_run(s3: Any, packed_job: PackedJob, earlier_name: str) -> list[st
             f"check_batch_transform_status.py --job-name {earlier_name} --watch --partial"
         )
         raise InvalidSettings([problem])
-    there = {found.uri.key.rsplit("/", 1)[-1] for found in list_objects(s3, packed_job.shards)}
+    place = packed_job.shards
+    there = {found.uri.key.removeprefix(place.key) for found in list_objects(s3, place)}
     if lost := [name for name in names if name not in there]:
         raise IncompleteOutput(
             f"{len(lost)} shards to run are no longer under {packed_job.shards}, {lost[0]} first: "

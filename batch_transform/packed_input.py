@@ -47,13 +47,18 @@ class Shard:
 
 @dataclass(frozen=True)
 class PackedInput:
-    """Everything that was packed, in packing order; *left_out* counts lines by their code."""
+    """
+    Everything that was packed, in packing order; *left_out* counts lines by their code.
+
+    *is_by_manifest* says that the shards are the user's own files, which bear no identities.
+    """
 
     shards: list[Shard]
     files: int
     documents: int
     characters: int
     left_out: dict[str, int]
+    is_by_manifest: bool = False
 
 
 class IdentityDigest:

@@ -7,7 +7,7 @@ never needs a document's text.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,11 @@ class PackedJob:
 
     @property
     def shards(self) -> S3Uri:
-        """Where the packed input lies."""
-        return self.packed_in.shards
+        """Below which the shards lie by their names: packed, or the user's own large files."""
+        if not self.record.packed.is_by_manifest:
+            return self.packed_in.shards
+        place = S3Uri.parse(self.record.input_uri)
+        return S3Uri(place.bucket, place.key[: place.key.rfind("/") + 1])
 
     def outputs(self, s3: Any) -> dict[str, S3Uri]:
         """
@@ -43,12 +46,39 @@ class PackedJob:
 
         Matched by the end of the key: SageMaker does not document how it writes the part before.
         """
+        names = {shard.name for shard in self.record.packed.shards}
         places = [self.folder.beside(name).shard_outputs for name in self.record.resumes]
-        return {
-            output.uri.key.rsplit("/", 1)[-1].removesuffix(".out"): output.uri
+        found = {
+            _longest_ending(output.uri.key.removesuffix(".out"), names): output.uri
             for place in [*places, self.folder.shard_outputs]
             for output in list_objects(s3, place)
         }
+        return {name: uri for name, uri in found.items() if name}
+
+    def answers(self, s3: Any, shard: Shard, output: S3Uri) -> Iterator[tuple[bytes, dict]]:
+        """
+        Yield each line of a shard's output, its end taken off, with what it says.
+
+        Raises IncompleteOutput, at the end, unless each record was answered once and in its place.
+        """
+        lines = read_lines(s3, output)
+        if self.record.packed.is_by_manifest:
+            lines = _named(lines, shard.name)
+        identities = IdentityDigest()
+        for line in lines:
+            answer = _read_answer(line, output)
+            identities.add(answer["source"], answer["line"])
+            yield line.removesuffix(b"\n"), answer
+        if identities.hexdigest() != shard.identity_digest:
+            raise _Mismatch(f"{output} does not answer {shard}")
+
+    def texts(self, s3: Any, shard: Shard) -> Iterator[str]:
+        """Yield the documents of a shard in their order; NoSuchKey where it was deleted."""
+        for line in read_lines(s3, self.shards.child(shard.name)):
+            if self.record.packed.is_by_manifest:
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
+            else:
+                yield json.loads(line)["text"]
 
     def faults(self, s3: Any) -> dict[str, str]:
         """Read everything again and return what is wrong with each shard that is not answered."""
@@ -63,28 +93,30 @@ class PackedJob:
         if output is None:
             return f"{shard} has no output"
         try:
-            for _ in verified_answers(s3, shard, output):
+            for _ in self.answers(s3, shard, output):
                 pass
+        except _Mismatch:
+            if self.record.packed.is_by_manifest:
+                answers = sum(1 for _ in read_lines(s3, output))
+                return f"{output} holds {answers:,} answers, {shard} has {shard.records:,} lines"
+            return _explain_mismatch(s3, self.shards.child(shard.name), output)
         except IncompleteOutput as error:
-            if isinstance(error, _Mismatch):
-                return _explain_mismatch(s3, self.shards.child(shard.name), output)
             return str(error)
         return None
 
 
-def verified_answers(s3: Any, shard: Shard, output: S3Uri) -> Iterator[tuple[bytes, dict]]:
-    """
-    Yield each line of a shard's output, its end taken off, with what it says.
+def _longest_ending(path: str, names: Container[str]) -> str:
+    """Return the first of `a/b/c`, `b/c` and `c` that is a name, or nothing."""
+    while path and path not in names:
+        path = path.partition("/")[2]
+    return path
 
-    Raises IncompleteOutput, at the end, unless each record was answered once and in its place.
-    """
-    identities = IdentityDigest()
-    for line in read_lines(s3, output):
-        answer = _read_answer(line, output)
-        identities.add(answer["source"], answer["line"])
-        yield line.removesuffix(b"\n"), answer
-    if identities.hexdigest() != shard.identity_digest:
-        raise _Mismatch(f"{output} does not answer {shard}")
+
+def _named(lines: Iterator[bytes], source: str) -> Iterator[bytes]:
+    """Put the name that an answer owes to its place before whatever else it says."""
+    for number, line in enumerate(lines, start=1):
+        name = json.dumps({"source": source, "line": number}, ensure_ascii=False).encode()
+        yield name[:-1] + b", " + line.lstrip()[1:]
 
 
 class _Mismatch(IncompleteOutput):

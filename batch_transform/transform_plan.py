@@ -25,6 +25,7 @@ from batch_transform.input_documents import (
 from batch_transform.input_sample import sample_input
 from batch_transform.job_estimate import JobEstimate, estimate_job
 from batch_transform.job_record import JobRecord, write_job_record
+from batch_transform.large_files import are_all_large, take_large_files
 from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.model_artifact import (
     ModelArtifact,
@@ -38,9 +39,16 @@ from batch_transform.prices import hourly_price
 from batch_transform.s3_objects import delete_objects, put_object_once
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.settings import TransformSettings, request_problems
+from batch_transform.shard_manifest import write_manifest
+from batch_transform.shard_outputs import PackedJob
 from batch_transform.throughput import expected_throughput
 from batch_transform.transform_job import check_name_is_free, start_job
-from batch_transform.transform_profiles import OPTIMIZED, TransformProfile
+from batch_transform.transform_profiles import (
+    OPTIMIZED,
+    OPTIMIZED_UNPACKED,
+    STANDARD,
+    TransformProfile,
+)
 from batch_transform.transform_request import (
     Request,
     create_model_request,
@@ -71,9 +79,9 @@ class TransformPlan:
         return self.create_transform_job["TransformJobName"]
 
     @property
-    def packs_input(self) -> bool:
-        """Tell whether the job reads packed shards instead of the user's own files."""
-        return self.profile is OPTIMIZED
+    def owes_record(self) -> bool:
+        """Tell whether the answers are verified and consolidated, for which a record is kept."""
+        return self.profile is not STANDARD
 
     def remarks(self) -> list[str]:
         """Return what an operator should know before this is carried out."""
@@ -81,6 +89,8 @@ class TransformPlan:
         remarks = [self.profile.instance_type_remark(resources["InstanceType"])]
         if "@" not in self.create_model["PrimaryContainer"]["Image"]:
             remarks.append("ECR did not tell the image's digest: the tag is used as it is")
+        if self.profile is OPTIMIZED_UNPACKED:
+            remarks.append("every file is large: they are read where they lie, not packed")
         if left_out := self.input_folder.left_out:
             found = ", ".join(f"{count} {what}" for what, count in left_out.items())
             remarks.append(f"not taken as input: {found}")
@@ -106,7 +116,9 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
         check_bucket(clients.s3, bucket)
     check_name_is_free(clients.sagemaker, settings.job_name)
     input_folder = find_input(clients.s3, settings.input_uri)
-    if settings.profile is not OPTIMIZED:
+    if settings.profile is OPTIMIZED and are_all_large(input_folder):
+        settings = replace(settings, profile=OPTIMIZED_UNPACKED)
+    elif settings.profile is STANDARD:
         check_readable_as_it_is(input_folder)
     settings = replace(settings, image_uri=pin_digest(clients.ecr, settings.image_uri))
     artifact = _find_artifact(clients, settings)
@@ -151,8 +163,10 @@ def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> d
     claim_folder(clients.s3, plan.folder, plan.requests())
     with ExitStack() as undo:
         undo.callback(delete_objects, clients.s3, plan.folder.root)
-        if plan.packs_input:
+        if plan.owes_record:
             record = _record(plan, _pack(clients, plan, progress))
+            if record.packed.is_by_manifest:
+                write_manifest(clients.s3, PackedJob(plan.folder, record))
             write_job_record(clients.s3, plan.folder, record)
             left_out = record.packed.left_out
         else:
@@ -192,7 +206,9 @@ def _find_artifact(clients: AwsClients, settings: TransformSettings) -> ModelArt
 def _requests(
     settings: TransformSettings, artifact: ModelArtifact, input_uri: S3Uri
 ) -> tuple[Request, Request]:
-    packs = settings.profile is OPTIMIZED
+    folder, is_standard = settings.folder, settings.profile is STANDARD
+    is_by_manifest = settings.profile is OPTIMIZED_UNPACKED
+    packed_uri = folder.manifest if is_by_manifest else folder.shards
     create_model = create_model_request(
         image_uri=settings.image_uri,
         model_data_url=artifact.uri,
@@ -206,8 +222,9 @@ def _requests(
         profile=settings.profile,
         job_name=settings.job_name,
         model_name=create_model["ModelName"],
-        input_uri=settings.folder.shards if packs else input_uri,
-        output_uri=settings.folder.shard_outputs if packs else settings.folder.root,
+        input_uri=input_uri if is_standard else packed_uri,
+        input_is_manifest=is_by_manifest,
+        output_uri=folder.root if is_standard else folder.shard_outputs,
         instance_type=settings.instance_type,
         instance_count=settings.instance_count,
         kms_key_id=settings.kms_key_id,
@@ -217,6 +234,15 @@ def _requests(
 
 
 def _pack(clients: AwsClients, plan: TransformPlan, progress: Progress) -> PackedInput:
+    if plan.profile is OPTIMIZED_UNPACKED:
+        with progress("Counting documents", plan.input_folder.size_in_bytes) as advance:
+            return take_large_files(
+                clients.s3,
+                plan.input_folder,
+                max_payload_in_mb=plan.profile.max_payload_in_mb,
+                on_file=lambda file: advance(file.size_in_bytes),
+                is_strict=plan.is_strict,
+            )
     with progress("Packing documents", plan.input_folder.size_in_bytes) as advance:
         return pack(
             clients.s3,

@@ -1,9 +1,9 @@
 """
 How packing and consolidating scale, on a local AWS of this machine: `python -m benchmarks.scale`.
 
-Three measurements, each printed as one JSON line: many one-line files packed, the same files sent
-one request each, many answers consolidated. What is measured runs in a process of its own, so that
-its memory and its processor time are its own and not the local AWS's.
+Four measurements, each printed as one JSON line: many one-line files packed, as many lines of one
+file packed, the same files sent one request each, many answers consolidated. What is measured runs
+in a process of its own, so that its memory and its processor time are not the local AWS's.
 """
 
 import argparse
@@ -40,7 +40,6 @@ TEXT = (
 )
 LABELS = ("Contract Dispute", "Landlord and Tenant", "Debt and Banking", "Employment")
 RECORDS_A_SHARD = 50_000
-FILES_SENT_ALONE = 1_000
 CONTAINER = ROOT / "custom_container"
 
 
@@ -88,6 +87,13 @@ def run_part(local_aws: Any, part: str, count: int) -> None:
 def measure_packing(local_aws: Any, count: int) -> None:
     """Pack *count* files of one line each, listing included."""
     upload_files(bucket_of(local_aws), count)
+    run_part(local_aws, "pack-part", count)
+
+
+def measure_lines(local_aws: Any, count: int) -> None:
+    """Pack one file of *count* lines."""
+    body = b"".join(f"{TEXT} Case {number}.\n".encode() for number in range(count))
+    bucket_of(local_aws).put_object(Bucket=BUCKET, Key="input/all.txt", Body=body)
     run_part(local_aws, "pack-part", count)
 
 
@@ -207,6 +213,7 @@ def answered_shard(s3: Any, index: int, numbers: range) -> Shard:
 
 MEASUREMENTS = {
     "pack": measure_packing,
+    "lines": measure_lines,
     "requests": measure_requests,
     "consolidate": measure_consolidation,
 }

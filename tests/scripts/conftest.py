@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dispute-classifier:latest"
 ROLE = "arn:aws:iam::000000000000:role/dispute-classifier-execution"
-DEADLINE_IN_SECONDS = 120
+DEADLINE_IN_SECONDS = 300
 
 
 @dataclass

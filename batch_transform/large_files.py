@@ -1,0 +1,72 @@
+"""
+Files that are large already are not packed: SageMaker reads them by manifest, as they lie.
+
+Each such file counts as one shard. Its answers bear no names, so source and line come from the
+file's name and each answer's place, and their number proves that none is lost.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from batch_transform.input_documents import Document, InputFile, InputFolder, read_documents
+from batch_transform.left_out_lines import LeftOutLines
+from batch_transform.packed_input import IdentityDigest, PackedInput, Shard
+from batch_transform.s3_objects import open_object
+
+LARGE_FILE_BYTES = 32 << 20
+"""Twice the largest shard: small enough for progress and retry, too large to copy without need."""
+
+
+def are_all_large(folder: InputFolder) -> bool:
+    """Tell whether every file is large and can be read as it is."""
+    return all(
+        file.size_in_bytes >= LARGE_FILE_BYTES and not file.is_gzipped for file in folder.files
+    )
+
+
+def take_large_files(
+    s3: Any,
+    folder: InputFolder,
+    *,
+    max_payload_in_mb: int,
+    on_file: Callable[[InputFile], None],
+    is_strict: bool,
+) -> PackedInput:
+    """
+    Read the files once and return them as shards, so that it is known which answers they owe.
+
+    The container answers a blank or unreadable line with an error in its place. One that is too
+    large would cost its file all answers: raises InvalidInput for these and, if *is_strict*, for
+    every line that holds no document.
+    """
+    left_out, shards, characters = LeftOutLines(s3), [], 0
+    for file in folder.files:
+        identities, records = IdentityDigest(), 0
+        with open_object(s3, file.uri, file.entity_tag) as content:
+            for line in read_documents(file, content, max_payload_in_mb << 20):
+                identities.add(line.source, line.line)
+                records = line.line
+                if isinstance(line, Document):
+                    characters += len(line.text)
+                else:
+                    left_out.add(line)
+        shards.append(
+            Shard(
+                name=file.source,
+                records=records,
+                size_in_bytes=file.size_in_bytes,
+                identity_digest=identities.hexdigest(),
+                first=f"{file.source} line 1",
+                last=f"{file.source} line {records}",
+            )
+        )
+        on_file(file)
+    left_out.refuse(*([] if is_strict else ["DocumentTooLarge"]))
+    return PackedInput(
+        shards=shards,
+        files=len(folder.files),
+        documents=sum(shard.records for shard in shards),
+        characters=characters,
+        left_out={},
+        is_by_manifest=True,
+    )

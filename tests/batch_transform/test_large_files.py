@@ -1,0 +1,113 @@
+"""Large files go as they are, and their answers get their names from file and place."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from batch_transform.aws import AwsClients
+from batch_transform.consolidated_output import ResultsWanted
+from batch_transform.errors import IncompleteOutput, InvalidInput
+from batch_transform.input_documents import InputFolder, find_input
+from batch_transform.job_outcome import finish_job
+from batch_transform.job_record import JobRecord, write_job_record
+from batch_transform.large_files import LARGE_FILE_BYTES, are_all_large, take_large_files
+from batch_transform.naming import JobFolder
+from batch_transform.packed_input import PackedInput
+from batch_transform.shard_outputs import PackedJob
+from batch_transform.transform_job import TransformJob
+
+ANSWER = {
+    "predictions": {"predicted_class": "Debt", "top_predictions": [{"class": "Debt", "score": 0.9}]}
+}
+BLANK = {"error": {"code": "EmptyDocument", "message": "no words"}}
+
+
+def take(clients: AwsClients, found: InputFolder, **changes: Any) -> PackedInput:
+    """Count the lines of what was found."""
+    arguments = {"max_payload_in_mb": 1, "on_file": lambda _: None, "is_strict": False} | changes
+    return take_large_files(clients.s3, found, **arguments)
+
+
+@pytest.fixture
+def found(clients: AwsClients, documents: Any) -> InputFolder:
+    """Two files, one of them in a folder of its own, with the same name."""
+    documents.put_key("input/big.txt", b"one\n\nthree\n")
+    documents.put_key("input/sub/big.txt", b"caf\xe9\nlast")
+    return find_input(clients.s3, documents.uri)
+
+
+def test_only_an_input_of_large_files_goes_as_it_is(found: InputFolder) -> None:
+    """One small or gzipped file among them, and all are packed: one job reads one kind."""
+    large = [replace(file, size_in_bytes=LARGE_FILE_BYTES) for file in found.files]
+    assert are_all_large(replace(found, files=large))
+    assert not are_all_large(found)
+    assert not are_all_large(replace(found, files=[*large, found.files[0]]))
+    gzipped = replace(large[0], source="big.txt.gz")
+    assert not are_all_large(replace(found, files=[*large, gzipped]))
+
+
+def test_every_line_counts_since_every_line_is_answered(
+    clients: AwsClients, found: InputFolder
+) -> None:
+    """Blank and unreadable lines too: the container answers them with an error in their place."""
+    taken = take(clients, found)
+    assert [(shard.name, shard.records) for shard in taken.shards] == [
+        ("big.txt", 3),
+        ("sub/big.txt", 2),
+    ]
+    with pytest.raises(InvalidInput, match=r"sub/big\.txt line 1"):
+        take(clients, found, is_strict=True)
+
+
+def test_a_line_that_would_cost_its_file_is_refused(clients: AwsClients, documents: Any) -> None:
+    """SageMaker fails the whole object for one record over the payload."""
+    documents.put(a=b"x\n" + b"y" * (2 << 20))
+    with pytest.raises(InvalidInput, match=r"a\.txt line 2"):
+        take(clients, find_input(clients.s3, documents.uri))
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_answers_are_named_by_place_and_checked_by_count(
+    clients: AwsClients, found: InputFolder, folder: JobFolder, lost: int
+) -> None:
+    """One answer too few and no result is made; the user's own files are never deleted."""
+    record = JobRecord("job-1", "optimized", "model-1", str(found.uri), "", take(clients, found))
+    write_job_record(clients.s3, folder, record)
+    bodies = {"big.txt": [ANSWER, BLANK, ANSWER][lost:], "sub/big.txt": [BLANK, ANSWER]}
+    for name, answers in bodies.items():
+        place = folder.shard_outputs.child(f"{name}.out")
+        body = "".join(f"{json.dumps(answer)}\n" for answer in answers).encode()
+        clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=body)
+    now = datetime.now(UTC)
+    job = TransformJob(
+        "job-1",
+        "Completed",
+        None,
+        "m",
+        folder.manifest,
+        folder.shard_outputs,
+        "t",
+        1,
+        now,
+        now,
+        now,
+    )
+    if lost:
+        with pytest.raises(IncompleteOutput, match=r"2 answers, big\.txt .* has 3 lines"):
+            finish_job(clients.s3, job)
+        return
+    finish_job(clients.s3, job, ResultsWanted(with_text=True))
+    place = folder.predictions()
+    answers = json.loads(clients.s3.get_object(Bucket=place.bucket, Key=place.key)["Body"].read())
+    assert [(answer["source"], answer["line"], answer["text"]) for answer in answers] == [
+        ("big.txt", 1, "one"),
+        ("big.txt", 2, ""),
+        ("big.txt", 3, "three"),
+        ("sub/big.txt", 1, "caf\ufffd"),
+        ("sub/big.txt", 2, "last"),
+    ]
+    assert len(find_input(clients.s3, found.uri).files) == 2
+    assert list(PackedJob(folder, record).faults(clients.s3)) == []
