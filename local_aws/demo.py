@@ -5,7 +5,6 @@ Knows the sample documents and which commands to run; whatever the commands do, 
 """
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -16,22 +15,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-import boto3
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local_aws.background import REGION, LocalAws, running
+from local_aws.background import LocalAws, running
+from local_aws.demo_environment import (
+    BUCKET,
+    ROOT,
+    command_environment,
+    forget_other_accounts,
+)
 
-ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "sample_documents"
 OUTPUT = ROOT / "demo_output"
-BUCKET = "dispute-documents"
-SETTINGS = {
-    "S3_BUCKET_NAME": BUCKET,
-    "CONTAINER_IMAGE": "000000000000.dkr.ecr.us-east-1.amazonaws.com/dispute-classifier:latest",
-    "SAGEMAKER_ROLE_ARN": "arn:aws:iam::000000000000:role/dispute-classifier-execution",
-}
 COMMANDS = (
     "python package_model.py",
     "python setup_optimized_batch_transform.py --download-to demo_output",
@@ -46,6 +43,7 @@ console = Console(highlight=False)
 def run_demo() -> None:
     """Start a local AWS, classify the sample documents on it and stop it, whatever happens."""
     signal.signal(signal.SIGTERM, exit_cleanly)
+    forget_other_accounts()
     console.print("Starting an AWS on this machine …")
     with running(ROOT / "custom_container") as local_aws:
         upload_samples(local_aws)
@@ -58,8 +56,7 @@ def run_demo() -> None:
 
 def upload_samples(local_aws: LocalAws) -> None:
     """Create the bucket and put the sample documents under `input/`."""
-    session = boto3.session.Session("test", "test", region_name=REGION)
-    s3 = session.client("s3", endpoint_url=local_aws.endpoint_url)
+    s3 = local_aws.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     files = sorted(path for path in SAMPLES.rglob("*.txt"))
     for path in files:
@@ -88,7 +85,7 @@ def show_predictions(predictions: Path) -> None:
 def _run(command: str, local_aws: LocalAws) -> None:
     console.print(f"\n[bold]$ {command}[/]")
     words = [sys.executable, *shlex.split(command)[1:]]
-    environment = os.environ | SETTINGS | local_aws.environment()
+    environment = command_environment(local_aws)
     finished = subprocess.run(words, cwd=ROOT, env=environment, check=False)  # noqa: S603
     if finished.returncode:
         sys.exit(finished.returncode)

@@ -5,7 +5,6 @@ Knows which commands to run and what must come of them; the scripts, the queue a
 the rest. Roles are enforced meanwhile: the functions may do what the template grants, no more.
 """
 
-import os
 import shlex
 import signal
 import subprocess
@@ -14,7 +13,13 @@ import time
 from typing import Any
 
 from local_aws.background import LocalAws, running
-from local_aws.demo import BUCKET, ROOT, SETTINGS, console, exit_cleanly, upload_samples
+from local_aws.demo import console, exit_cleanly, upload_samples
+from local_aws.demo_environment import (
+    BUCKET,
+    ROOT,
+    command_environment,
+    forget_other_accounts,
+)
 
 SEND = "python send_batch_transform_request.py --input-path"
 REQUESTS = (
@@ -30,11 +35,12 @@ POLL_IN_SECONDS = 0.5
 def run_automatic_demo() -> None:
     """Start a local AWS, show the automatic deployment on it and stop it, whatever happens."""
     signal.signal(signal.SIGTERM, exit_cleanly)
+    forget_other_accounts()
     console.print("Starting an AWS on this machine, its roles enforced …")
     options = ["--enforce-policies", "--concurrent-jobs", str(len(REQUESTS))]
     with running(ROOT / "custom_container", options) as local_aws:
         upload_samples(local_aws)
-        environment = os.environ | SETTINGS | local_aws.environment()
+        environment = command_environment(local_aws)
         _run("python package_model.py", environment)
         deployed = _run("python deploy_lambda.py", environment)
         name, _, queue_url = deployed.strip().partition("=")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from local_aws.demo_environment import SETTINGS
+
 ROOT = Path(__file__).parents[1]
 READ_BY_BOTO3 = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 SCRIPTS = [path.stem for path in ROOT.glob("*.py") if "run(main)" in path.read_text()]
@@ -23,6 +25,12 @@ def test_the_example_names_every_variable_that_is_read_and_no_other() -> None:
     """Whoever copies the file sees all that can be set, and nothing that does nothing."""
     text = (ROOT / ".env.example").read_text()
     assert set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)) == variables_read()
+
+
+def test_a_demonstration_leaves_no_variable_to_the_caller() -> None:
+    """A `.env` of one's own cannot lead `make demo` to other documents or another account."""
+    told = SETTINGS.keys() | {"AWS_REGION"} | READ_BY_BOTO3
+    assert told == variables_read()
 
 
 def test_the_example_holds_no_secret() -> None:
