@@ -23,6 +23,11 @@ RUN_ELSEWHERE = {
     "custom_container/build_and_push.sh": "tests/custom_container/test_build_and_push.py",
 }
 """Commands that need what a test has not, and where else they are shown to work."""
+FILLED_IN = """
+S3_BUCKET_NAME=readme-documents
+CONTAINER_IMAGE=000000000000.dkr.ecr.us-east-1.amazonaws.com/dispute-classifier:latest
+SAGEMAKER_ROLE_ARN=arn:aws:iam::000000000000:role/dispute-classifier-execution
+"""
 DEADLINE_IN_SECONDS = 300
 
 
@@ -57,7 +62,7 @@ def test_what_is_run_elsewhere_is_in_the_readme_and_run_there(command: str) -> N
 def test_the_commands_of_the_readme_run_in_their_order(
     local_aws: Any, aws: Any, tmp_path: Path
 ) -> None:
-    """A fresh clone, an environment with the three names every account has, and the README."""
+    """A fresh clone, an account, the README, and a `.env` filled in where it says so."""
     clone(tmp_path)
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
@@ -66,12 +71,11 @@ def test_the_commands_of_the_readme_run_in_their_order(
     environment = {
         "PATH": f"{bin_folder}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
-        "S3_BUCKET_NAME": "readme-documents",
-        "CONTAINER_IMAGE": "000000000000.dkr.ecr.us-east-1.amazonaws.com/dispute-classifier:latest",
-        "SAGEMAKER_ROLE_ARN": "arn:aws:iam::000000000000:role/dispute-classifier-execution",
         **local_aws.environment(),
     }
+    (tmp_path / "filled-in").write_text(FILLED_IN)
     commands = [command for command in readme_commands() if command not in RUN_ELSEWHERE]
+    commands.insert(commands.index("cp .env.example .env") + 1, "cat filled-in >> .env")
     script = "\n".join(["set -euo pipefail", *commands])
     done = subprocess.run(
         ["bash", "-c", script],
