@@ -4,9 +4,10 @@ PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 AWS_CLI := $(VENV)-aws-cli
+SAGEMAKER_SDK := $(VENV)-sagemaker-sdk
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-automatic test check format clean
+.PHONY: help demo demo-automatic test image-test load-test sdk-test check format clean
 
 help: ## Show what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
@@ -20,6 +21,15 @@ demo-automatic: $(INSTALLED) ## Deploy the queue on this machine, send requests,
 test: check $(AWS_CLI)/.installed ## Lint, then run every test
 	$(VENV)/bin/python -m pytest
 
+image-test: $(INSTALLED) ## Build the container's image and run it as SageMaker does
+	$(VENV)/bin/python -m pytest image_test
+
+load-test: $(INSTALLED) ## Keep the container's server busy for half an hour
+	$(VENV)/bin/python -m tests.custom_container.load --minutes 30
+
+sdk-test: $(INSTALLED) $(SAGEMAKER_SDK)/.installed ## Divide files as the SageMaker SDK does
+	$(VENV)/bin/python -m pytest tests/custom_container/test_sdk_splitters.py
+
 check: $(INSTALLED) ## Lint and check the format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -29,7 +39,7 @@ format: $(INSTALLED) ## Format the code
 	$(VENV)/bin/ruff format .
 
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(AWS_CLI) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AWS_CLI) $(SAGEMAKER_SDK) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements.txt requirements-local-aws.txt requirements-training.txt \
 		requirements-development.txt custom_container/requirements.txt
@@ -40,4 +50,9 @@ $(INSTALLED): requirements.txt requirements-local-aws.txt requirements-training.
 $(AWS_CLI)/.installed: requirements-aws-cli.txt
 	$(PYTHON) -m venv $(AWS_CLI)
 	$(AWS_CLI)/bin/python -m pip install --quiet --requirement requirements-aws-cli.txt
+	@touch $@
+
+$(SAGEMAKER_SDK)/.installed: requirements-sagemaker-sdk.txt
+	$(PYTHON) -m venv $(SAGEMAKER_SDK)
+	$(SAGEMAKER_SDK)/bin/python -m pip install --quiet --requirement requirements-sagemaker-sdk.txt
 	@touch $@

@@ -58,11 +58,26 @@ class Server:
         """A new connection."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_IN_SECONDS)
 
-    def request(self, method, path, body=None, content_type="text/plain"):
+    def workers(self):
+        """The processes that serve."""
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, check=True
+        )
+        return [int(pid) for pid in children.stdout.split()]
+
+    def memory_in_bytes(self):
+        """What the workers hold in memory."""
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers()]
+        return sum(int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024 for text in statuses)
+
+    def request(
+        self, method, path, body=None, content_type="text/plain", content_encoding="identity"
+    ):
         """Status, headers and body of one request; a refused connection has status None."""
         connection = self.connection()
         try:
-            connection.request(method, path, body, {"Content-Type": content_type})
+            headers = {"Content-Type": content_type, "Content-Encoding": content_encoding}
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             return response.status, response.headers, response.read()
         except ConnectionRefusedError:

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -74,10 +73,7 @@ def test_a_worker_killed_in_mid_request_is_replaced_and_the_retry_answered(
         server.wait_until_loaded()
         connection = send_head(server, len(LONG_BODY))
         connection.sendall(LONG_BODY)
-        children = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, check=True
-        )
-        (worker,) = map(int, children.stdout.split())
+        (worker,) = server.workers()
         os.kill(worker, signal.SIGKILL)
 
         try:
