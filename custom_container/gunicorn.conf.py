@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
 
-from src.devices import given_gpus
+from src.devices import free_gpu, given_gpus
 from src.errors import ModelError
 from src.settings import Settings
 
@@ -38,8 +38,7 @@ control_socket_disable = True
 
 def pre_fork(server, worker):
     """Give the new worker a GPU that no living one has."""
-    taken = {living.gpu for living in server.WORKERS.values()}
-    worker.gpu = min(set(range(workers)) - taken)
+    worker.gpu = free_gpu(workers, {living.gpu for living in server.WORKERS.values()})
 
 
 def post_fork(_server, worker):

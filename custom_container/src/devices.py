@@ -3,6 +3,7 @@
 Knows device files, drivers and torch's view of them; knows nothing of models.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 from src.errors import ModelError
@@ -18,6 +19,11 @@ def given_gpus(device_files: Path = DEVICE_FILES) -> int:
     use CUDA in them.
     """
     return len(list(device_files.glob("nvidia[0-9]*")))
+
+
+def free_gpu(gpus: int, taken: Collection[int]) -> int:
+    """The first of `gpus` GPUs that is not taken; a worker that died leaves its own free."""
+    return next(gpu for gpu in range(gpus) if gpu not in taken)
 
 
 def device_in_use(given: int, is_required: bool) -> str:

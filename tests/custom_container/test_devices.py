@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.devices import device_in_use, given_gpus
+from src.devices import device_in_use, free_gpu, given_gpus
 from src.errors import ModelError
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -15,6 +15,11 @@ def test_gpus_are_counted_by_their_device_files(tmp_path):
         (tmp_path / name).touch()
 
     assert given_gpus(tmp_path) == 2
+
+
+def test_a_new_worker_gets_the_gpu_of_the_one_it_follows():
+    """Each living worker has a GPU of its own, whichever of them died."""
+    assert [free_gpu(4, taken) for taken in (set(), {0}, {0, 2, 3}, {1, 2, 3})] == [0, 1, 1, 0]
 
 
 @without_gpu
