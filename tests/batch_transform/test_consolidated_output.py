@@ -11,7 +11,7 @@ import pytest
 
 from batch_transform.aws import AwsClients
 from batch_transform.consolidated_output import ResultsWanted, check_complete, consolidate
-from batch_transform.errors import IncompleteOutput, InvalidSettings
+from batch_transform.errors import IncompleteOutput, InvalidSettings, JobFailed
 from batch_transform.input_documents import find_input
 from batch_transform.job_logs import WorkDone
 from batch_transform.job_outcome import finish_job
@@ -273,6 +273,29 @@ def test_a_shard_that_is_wrong_is_no_part_of_a_partial_result(packed_twice: Pack
     summary = packed_twice.consolidate(is_partial=True)
     assert "not answered: 1" in summary["faults"]["shard-00001.jsonl"]
     assert summary["documents"] == packed_twice.record.packed.shards[0].records
+
+
+def test_a_failed_job_names_what_it_lost_and_how_to_go_on(packed_twice: Packed) -> None:
+    """SageMaker's reason, the shard with its first and last document, and both ways out."""
+    packed_twice.write(packed_twice.lines(0), 0)
+    write_job_record(packed_twice.clients.s3, packed_twice.folder, packed_twice.record)
+    failed = replace(
+        JOB,
+        status="Failed",
+        failure_reason="AlgorithmError: see the log",
+        output_uri=packed_twice.folder.shard_outputs,
+    )
+    with pytest.raises(JobFailed) as told:
+        finish_job(packed_twice.clients.s3, failed)
+    message = str(told.value)
+    assert "AlgorithmError" in message
+    assert "1 of 2 shards are answered" in message
+    assert "shard-00001.jsonl (padding.txt line" in message
+    assert "--resume job-1" in message
+    assert "--partial" in message
+    partial = finish_job(packed_twice.clients.s3, failed, ResultsWanted(is_partial=True))
+    assert partial["status"] == "Failed"
+    assert list(list_objects(packed_twice.clients.s3, packed_twice.folder.shards)) != []
 
 
 def test_every_wrong_shard_is_named(packed_twice: Packed) -> None:
