@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 AWS_CLI := $(VENV)-aws-cli
+BENCHMARKS := $(VENV)-benchmarks
 SAGEMAKER_SDK := $(VENV)-sagemaker-sdk
 
 .DEFAULT_GOAL := help
@@ -30,6 +31,9 @@ load-test: $(INSTALLED) ## Keep the container's server busy for half an hour
 sdk-test: $(INSTALLED) $(SAGEMAKER_SDK)/.installed ## Divide files as the SageMaker SDK does
 	$(VENV)/bin/python -m pytest tests/custom_container/test_sdk_splitters.py
 
+bench: $(BENCHMARKS)/.installed ## Measure the inference core beside its peers; needs a calm machine
+	OMP_WAIT_POLICY=PASSIVE $(BENCHMARKS)/bin/python -m benchmarks.inference_core
+
 check: $(INSTALLED) ## Lint and check the format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -39,7 +43,7 @@ format: $(INSTALLED) ## Format the code
 	$(VENV)/bin/ruff format .
 
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(AWS_CLI) $(SAGEMAKER_SDK) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AWS_CLI) $(BENCHMARKS) $(SAGEMAKER_SDK) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements.txt requirements-local-aws.txt requirements-training.txt \
 		requirements-development.txt custom_container/requirements.txt
@@ -55,4 +59,9 @@ $(AWS_CLI)/.installed: requirements-aws-cli.txt
 $(SAGEMAKER_SDK)/.installed: requirements-sagemaker-sdk.txt
 	$(PYTHON) -m venv $(SAGEMAKER_SDK)
 	$(SAGEMAKER_SDK)/bin/python -m pip install --quiet --requirement requirements-sagemaker-sdk.txt
+	@touch $@
+
+$(BENCHMARKS)/.installed: requirements-benchmarks.txt custom_container/requirements.txt
+	$(PYTHON) -m venv $(BENCHMARKS)
+	$(BENCHMARKS)/bin/python -m pip install --quiet --requirement requirements-benchmarks.txt
 	@touch $@

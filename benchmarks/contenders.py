@@ -1,0 +1,124 @@
+"""The ways to classify the same texts that the benchmark compares, ours and the peers'.
+
+Each is made once and then called with nothing, and classifies all texts. Those that take token
+ids get the same micro-batches where they pad, so that a peer is not slow for its caller's padding.
+"""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    pipeline,
+)
+
+from src.forward_pass import (
+    ForwardPass,
+    PackedForwardPass,
+    PaddedForwardPass,
+    forward_pass_for,
+)
+from src.linear_layers import Int8Linear, replace_linear_layers
+from src.micro_batches import map_in_micro_batches, padded_micro_batches
+from src.precision import Precision
+
+Contender = Callable[[], Tensor]
+MICRO_BATCH_TOKENS = 1024
+
+
+def load(folder: Path, dtype: torch.dtype = torch.float32, **options: str) -> PreTrainedModel:
+    """The model of a folder, by transformers alone."""
+    return AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **options).eval()
+
+
+def stock_pipeline(folder: Path, texts: Sequence[str]) -> Contender:
+    """transformers' text-classification pipeline, one text at a time, fp32: its own default."""
+    classify = pipeline(
+        "text-classification",
+        model=load(folder),
+        tokenizer=AutoTokenizer.from_pretrained(folder),
+        batch_size=1,
+        function_to_apply="none",
+        top_k=None,
+    )
+
+    def run() -> Tensor:
+        answers = (
+            sorted(answer, key=lambda label: int(label["label"].split("_")[-1]))
+            for answer in classify(list(texts))
+        )
+        return torch.tensor([[label["score"] for label in answer] for answer in answers])
+
+    return run
+
+
+def stock_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Contender:
+    """transformers' own forward in bf16 over our length-sorted rectangles."""
+    return _all(PaddedForwardPass(load(folder, torch.bfloat16)), documents)
+
+
+def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision) -> Contender:
+    """What the container computes in this precision; int8 without its gate's sample texts."""
+    model = load(folder)
+    if precision == Precision.INT8:
+        forward_pass: ForwardPass = PackedForwardPass(model)
+        replace_linear_layers(model.base_model, Int8Linear, torch.bfloat16)
+    else:
+        forward_pass = forward_pass_for(model, 8192, precision)
+    return _all(forward_pass, documents)
+
+
+def _all(forward_pass: ForwardPass, documents: Sequence[Sequence[int]]) -> Contender:
+    lengths = [len(document) for document in documents]
+    micro_batches = forward_pass.micro_batches(lengths, MICRO_BATCH_TOKENS)
+    return lambda: torch.stack(map_in_micro_batches(documents, micro_batches, forward_pass.logits))
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed; requirements-benchmarks.txt brings it."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def openvino_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Contender:
+    """OpenVINO in bf16 over the same rectangles as `stock_bf16`.
+
+    From the eager attention: traced from the other, padding gives NaN.
+    """
+    import openvino  # noqa: PLC0415
+
+    example = {
+        "input_ids": torch.tensor([[5, 6, 7, 8], [5, 6, 7, 0]]),
+        "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]),
+    }
+    model = openvino.convert_model(load(folder, attn_implementation="eager"), example_input=example)
+    compiled = openvino.compile_model(
+        model,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "bf16",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        },
+    )
+    lengths = [len(document) for document in documents]
+    rectangles = padded_micro_batches(lengths, MICRO_BATCH_TOKENS)
+
+    def logits(rows: list[Sequence[int]]) -> Tensor:
+        longest = max(map(len, rows))
+        padding = [[0] * (longest - len(row)) for row in rows]
+        inputs = {
+            "input_ids": torch.tensor(
+                [[*row, *rest] for row, rest in zip(rows, padding, strict=True)]
+            ).numpy(),
+            "attention_mask": torch.tensor(
+                [[1] * len(row) + rest for row, rest in zip(rows, padding, strict=True)]
+            ).numpy(),
+        }
+        return torch.from_numpy(compiled(inputs)[0].copy()).float()
+
+    return lambda: torch.stack(map_in_micro_batches(documents, rectangles, logits))

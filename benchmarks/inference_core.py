@@ -1,0 +1,223 @@
+"""The inference core against its peers and this CPU's limit: `python -m benchmarks.inference_core`.
+
+Contenders take turns, so that whatever else the machine does befalls them alike; figures are
+medians over the rounds, ratios are taken within a round. Prints each figure with its floor and its
+goal, and exits 1 if one is under its floor.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+ROOT = Path(__file__).parents[1]
+# The container's modules import each other as they do in their image, where this is the root.
+sys.path.insert(0, str(ROOT / "custom_container"))
+
+from benchmarks import contenders  # noqa: E402
+from benchmarks.documents import (  # noqa: E402
+    floating_point_operations,
+    gemm_shapes,
+    generated_texts,
+    save_base_model,
+)
+from src.linear_layers import Int8Linear, linear_layer  # noqa: E402
+from src.precision import Precision  # noqa: E402
+from src.token_windows import TokenWindows  # noqa: E402
+
+PIPELINE = "transformers pipeline, one text at a time, fp32"
+STOCK = "transformers bf16, sorted rectangles"
+OPENVINO = "OpenVINO bf16, sorted rectangles"
+OURS = {precision: f"ours, {precision}" for precision in ("fp32", "bf16", "int8")}
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured figure beside the bounds it is held to; `at_most` turns them round."""
+
+    name: str
+    value: float
+    floor: float
+    goal: float
+    at_most: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """`goal`, `floor` or `UNDER`: the better of the two that is reached."""
+        reached = (lambda bound: self.value <= bound) if self.at_most else self._reaches
+        if reached(self.goal):
+            return "goal"
+        return "floor" if reached(self.floor) else "UNDER"
+
+    def _reaches(self, bound: float) -> bool:
+        return self.value >= bound
+
+
+def gemm_peak(precision: str, shapes: Sequence[tuple[int, int]]) -> float:
+    """The layers' own kernels over the model's shapes at 1,024 rows, best of some, in FLOP/s."""
+    seconds = operations = 0.0
+    for in_features, out_features in shapes:
+        linear = nn.Linear(in_features, out_features, bias=False)
+        if precision == "int8":
+            layer: nn.Module = Int8Linear(linear, torch.bfloat16)
+            left = torch.ones(1024, in_features, dtype=torch.int8)
+            run: Callable[[], Tensor] = lambda: torch._int_mm(left, layer._weight)  # noqa: E731, B023
+        else:
+            dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+            layer = linear_layer(linear, dtype)
+            left = torch.ones(1024, in_features, dtype=dtype)
+            run = lambda: layer(left)  # noqa: E731, B023
+        seconds += min(seconds_of(run) for _ in range(30))
+        operations += 2 * 1024 * in_features * out_features
+    return operations / seconds
+
+
+def seconds_of(run: Callable[[], object]) -> float:
+    """How long one call takes."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def interleaved(
+    runs: dict[str, contenders.Contender], shapes: Sequence[tuple[int, int]], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Seconds of each contender, and the peaks of this CPU, round by round."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    peaks: dict[str, list[float]] = {precision: [] for precision in OURS}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds[name].append(seconds_of(run))
+        for precision, peak in peaks.items():
+            peak.append(gemm_peak(precision, shapes))
+    return seconds, peaks
+
+
+def jobs(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """What one process needs for 16 documents, and another for 160."""
+    outcomes = []
+    for documents in ("16", "160"):
+        outcome = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "benchmarks.one_job", folder, documents, ""],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        outcomes.append(json.loads(outcome.stdout))
+    return outcomes[0], outcomes[1]
+
+
+@torch.inference_mode()
+def measure(folder: Path, texts: Sequence[str], rounds: int) -> list[Figure]:
+    """Run all contenders and print their speeds; gives the figures that have bounds."""
+    windows = TokenWindows(AutoTokenizer.from_pretrained(folder), 8192)(texts)
+    documents = [own[0] for own in windows]
+    lengths = [len(document) for document in documents]
+    config = contenders.load(folder).config
+    operations = floating_point_operations(config, lengths)
+    print(f"{len(texts)} documents, {sum(lengths)} tokens, longest {max(lengths)}")
+
+    runs = {PIPELINE: contenders.stock_pipeline(folder, texts)}
+    runs[STOCK] = contenders.stock_bf16(folder, documents)
+    if contenders.has_openvino():
+        runs[OPENVINO] = contenders.openvino_bf16(folder, documents)
+    for precision, name in OURS.items():
+        runs[name] = contenders.ours(folder, documents, Precision(precision))
+    probabilities = {name: run().softmax(dim=-1) for name, run in runs.items()}  # warms up too
+    seconds, peaks = interleaved(runs, gemm_shapes(config), rounds)
+
+    def times(name: str, other: str) -> float:
+        pairs = zip(seconds[other], seconds[name], strict=True)
+        return median(theirs / own for theirs, own in pairs)
+
+    def of_peak(precision: str) -> float:
+        pairs = zip(seconds[OURS[precision]], peaks[precision], strict=True)
+        return median(100 * operations / own / peak for own, peak in pairs)
+
+    expected = probabilities[PIPELINE]
+    print(f"{'':50}{'tokens/s':>10}{'x pipeline':>12}{'max change of a probability':>30}")
+    for name in runs:
+        change = (probabilities[name] - expected).abs().max().item()
+        speed = sum(lengths) / median(seconds[name])
+        print(f"{name:50}{speed:>10,.0f}{times(name, PIPELINE):>12.2f}{change:>30.1e}")
+    for precision, peak in peaks.items():
+        print(f"matrix products in {precision}: {median(peak) / 1e9:,.0f} GFLOP/s")
+
+    fp32_change = (probabilities[OURS["fp32"]] - expected).abs().max().item()
+    figures = [
+        Figure("bf16 x pipeline", times(OURS["bf16"], PIPELINE), 2.3, 2.8),
+        Figure("bf16 % of the peak", of_peak("bf16"), 60, 75),
+        Figure("fp32 % of the peak", of_peak("fp32"), 70, 80),
+        Figure("fp32 change of a probability", fp32_change, 1e-5, 1e-5, at_most=True),
+        Figure("int8 x pipeline", times(OURS["int8"], PIPELINE), 3, 4),
+    ]
+    if OPENVINO in runs:
+        figures.append(Figure("bf16 x OpenVINO", times(OURS["bf16"], OPENVINO), 1.2, 1.5))
+    return figures
+
+
+def lives(folder: Path) -> list[Figure]:
+    """The figures of whole processes: start, memory, and ten times the documents."""
+    few, many = jobs(folder)
+    growth = many["seconds"] / many["tokens"] / (few["seconds"] / few["tokens"])
+    weights_in_mib = (folder / WEIGHTS).stat().st_size / 2**20
+    loading = (few["loaded_in_mib"] - few["imported_in_mib"]) / weights_in_mib
+    memory = many["peak_in_mib"] / few["peak_in_mib"]
+    return [
+        Figure("seconds to the first answer", few["first_answer_in_seconds"], 10, 10, at_most=True),
+        Figure("peak at load, x the weights", loading, 1.3, 1.3, at_most=True),
+        Figure("10 x the documents, time a token x", growth, 1.05, 1.05, at_most=True),
+        Figure("10 x the documents, memory x", memory, 1.1, 1.1, at_most=True),
+    ]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--documents", type=int, default=24, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--texts", type=Path, help="real texts, one a line, instead of generated")
+    parser.add_argument("--model", type=Path, help="a model folder instead of random weights")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    arguments = _arguments()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    print(f"torch {version('torch')}, transformers {version('transformers')}, ", end="")
+    print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.model or Path(temporary)
+        if not arguments.model:
+            save_base_model(folder)
+        if arguments.texts:
+            texts = arguments.texts.read_text("utf-8").split("\n")[: arguments.documents]
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            texts = generated_texts(arguments.documents, tokenizer)
+        figures = measure(folder, texts, arguments.rounds) + lives(folder)
+    for figure in figures:
+        bounds = f"floor {figure.floor:g}, goal {figure.goal:g}"
+        print(f"{figure.name:40}{figure.value:>10.3g}  {bounds:30}{figure.verdict}")
+    print(f"load {os.getloadavg()[0]:.1f}")
+    return any(figure.verdict == "UNDER" for figure in figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
