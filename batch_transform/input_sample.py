@@ -27,10 +27,15 @@ def sample_input(s3: Any, folder: InputFolder) -> InputSize:
         characters += sum(len(line.decode("utf-8", "replace")) for line in lines)
         read_bytes += len(beginning)
     share = read_bytes / folder.size_in_bytes
+    if read_bytes == sum(file.size_in_bytes for file in sampled):
+        # Of files read to their end the number is known, and it varies less than their size.
+        documents_in_all = documents * len(folder.files) / len(sampled)
+    else:
+        documents_in_all = documents / share
     return InputSize(
         files=len(folder.files),
         bytes=folder.size_in_bytes,
-        documents=round(documents / share),
+        documents=round(documents_in_all),
         characters=round(characters / share),
         is_exact=read_bytes == folder.size_in_bytes,
     )

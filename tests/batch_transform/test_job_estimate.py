@@ -97,6 +97,13 @@ def test_a_large_input_is_sampled(clients: AwsClients, documents: Any) -> None:
     assert size.documents == pytest.approx(9001, rel=0.01)
 
 
+def test_many_small_files_are_counted_by_the_file(clients: AwsClients, documents: Any) -> None:
+    """A few long documents in the sample do not stand for fewer or more of them."""
+    files = {f"file{number:02d}": b"x" * (number**2 + 1) + b"\n" for number in range(60)}
+    size = sample_input(clients.s3, find_input(clients.s3, documents.put(**files)))
+    assert (size.documents, size.is_exact) == (60, False)
+
+
 def test_aws_is_asked_for_the_price_of_transforming() -> None:
     """Hosting and training on the same machine have prices of their own."""
     listed = [product("USE1-Host:ml.g5.xlarge", "9"), product("USE1-Tsform:ml.g5.xlarge", "1.41")]
