@@ -41,7 +41,10 @@ def model_fn(
 ) -> "Classifier":
     """Load the model artefact in `model_dir`; raises ModelError with the reason if it cannot be."""
     # Imported here, because these import torch, which takes seconds.
+    import torch  # noqa: PLC0415
+
     from src.classifier import Classifier  # noqa: PLC0415
+    from src.device_memory import HalvingForwardPass, fitted_tokens  # noqa: PLC0415
     from src.forward_pass import forward_pass_for  # noqa: PLC0415
     from src.heads import head_for  # noqa: PLC0415
     from src.model_folder import load_model_folder  # noqa: PLC0415
@@ -59,10 +62,14 @@ def model_fn(
         precision,
         [windows[0] for windows in token_windows(folder.sample_texts)],
     )
-    logger.info("Micro-batches of up to %d tokens.", max_tokens_per_micro_batch)
+    free_memory = torch.cuda.empty_cache
+    max_tokens = max_tokens_per_micro_batch or fitted_tokens(
+        forward_pass, device, folder.max_length, free_memory
+    )
+    logger.info("Micro-batches of up to %d tokens.", max_tokens)
     return Classifier(
         token_windows,
-        Scheduler(forward_pass, max_tokens_per_micro_batch),
+        Scheduler(HalvingForwardPass(forward_pass, free_memory), max_tokens),
         head_for(folder.model.config, folder.labels, top_k),
     )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from src.errors import ClientGone
 from src.micro_batches import MicroBatch
+from src.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +47,7 @@ class Submission:
         self._is_wanted = is_wanted
         self._logits: dict[int, Tensor] = {}
         self._result: Future[list[Tensor]] = Future()
+        self._progress = Progress(len(documents), sum(map(len, documents)))
         self.answer([], ())
 
     def result(self) -> list["Tensor"]:
@@ -72,6 +74,9 @@ class Submission:
     def answer(self, micro_batch: MicroBatch, logits: Iterable["Tensor"]) -> None:
         """Keep the logits of one micro-batch; those of the last complete the result."""
         self._logits.update(zip(micro_batch, logits, strict=True))
+        self._progress.advance(
+            len(micro_batch), sum(len(self._documents[place]) for place in micro_batch)
+        )
         if len(self._logits) == len(self._documents):
             self._result.set_result([self._logits[place] for place in range(len(self._documents))])
 

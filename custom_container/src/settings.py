@@ -14,7 +14,8 @@ from src.errors import SettingsError
 Value = TypeVar("Value")
 
 DEFAULT_TOP_K = 3
-DEFAULT_MAX_TOKENS_PER_MICRO_BATCH = 2048
+# The token budget is then fitted to the device.
+DEFAULT_MAX_TOKENS_PER_MICRO_BATCH = 0
 # For each GPU, or for a machine that has none: enough to read and write beside the device's work.
 DEFAULT_MAX_CONCURRENT_TRANSFORMS = 8
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
@@ -51,7 +52,7 @@ class Settings:
         SAGEMAKER_MAX_CONCURRENT_TRANSFORMS are set only where CreateTransformJob set them; a
         concurrency of 0 is SageMaker's way to leave it to the container, which then chooses by its
         number of `gpus`. REQUIRE_GPU=true ends a container that cannot use a GPU.
-        Without INFERENCE_PRECISION the device's fastest number format is used.
+        Without INFERENCE_PRECISION and MAX_TOKENS_PER_MICRO_BATCH they are fitted to the device.
         """
         variables = _Variables(environ)
         max_payload_in_mb = variables.integer(

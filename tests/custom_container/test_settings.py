@@ -19,7 +19,7 @@ def test_an_empty_environment_is_sagemakers_own_default():
         max_payload_in_mb=6,
         max_concurrent_transforms=8,
         top_k=3,
-        max_tokens_per_micro_batch=2048,
+        max_tokens_per_micro_batch=0,
         require_gpu=False,
         inference_precision="",
     )

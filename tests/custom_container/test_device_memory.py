@@ -1,0 +1,80 @@
+"""Device memory: what does not fit goes on in halves, and the budget is what was seen to fit."""
+
+import pytest
+import torch
+
+from src.device_memory import CPU_TOKENS, HalvingForwardPass, fitted_tokens
+
+GPU = torch.device("cuda")
+
+
+class SmallDevice:
+    """Holds `memory` tokens at once; a document's logits are its first token id."""
+
+    def __init__(self, memory):
+        self._memory = memory
+        self.runs = []
+        self.freed = 0
+
+    def micro_batches(self, lengths, max_tokens):
+        """All in one."""
+        return [list(range(len(lengths)))]
+
+    def logits(self, documents):
+        """[documents, 1]; out of memory beyond what fits."""
+        if sum(map(len, documents)) > self._memory:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        self.runs.append(len(documents))
+        return torch.tensor([[float(document[0])] for document in documents])
+
+    def free(self):
+        """Counts how often it was asked to."""
+        self.freed += 1
+
+
+def test_a_micro_batch_that_does_not_fit_is_run_in_halves_in_order(caplog):
+    """Seven documents of ten tokens on a device of twenty: every answer in its place."""
+    device = SmallDevice(20)
+
+    logits = HalvingForwardPass(device, device.free).logits([[n] * 10 for n in range(7)])
+
+    assert logits.flatten().tolist() == list(range(7))
+    assert device.runs == [1, 2, 2, 2]
+    assert device.freed == 3
+    assert "Out of memory: 7 documents go on in halves." in caplog.text
+
+
+def test_what_fits_is_run_at_once():
+    """Halves cost time: none without need."""
+    device = SmallDevice(100)
+
+    HalvingForwardPass(device, device.free).logits([[1] * 10] * 7)
+
+    assert device.runs == [7]
+
+
+def test_one_document_that_does_not_fit_is_an_error():
+    """There is nothing left to halve."""
+    device = SmallDevice(20)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        HalvingForwardPass(device, device.free).logits([[1] * 30])
+
+
+@pytest.mark.parametrize(
+    ("memory", "budget"), [(8000, 4000), (7999, 2000), (1999, 1000), (10**9, 128_000)]
+)
+def test_the_budget_is_half_of_what_was_seen_to_fit(memory, budget):
+    """Documents of 1,000 tokens, doubled until memory or the most that is useful ends it."""
+    device = SmallDevice(memory)
+
+    assert fitted_tokens(device, GPU, 1000, device.free) == budget
+    assert device.freed == 1
+
+
+def test_the_cpu_is_not_tried():
+    """Its budget is the measured one."""
+    device = SmallDevice(0)
+
+    assert fitted_tokens(device, torch.device("cpu"), 8192, device.free) == CPU_TOKENS
+    assert device.runs == []
