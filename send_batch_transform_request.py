@@ -15,7 +15,7 @@ from batch_transform.command_line import (
     region_option,
     run,
 )
-from batch_transform.errors import WatchInterrupted
+from batch_transform.errors import JobMayRun
 from batch_transform.input_documents import find_input
 from batch_transform.naming import S3Uri, requested_job_name
 from batch_transform.request_queue import RequestQueue
@@ -87,7 +87,7 @@ def _follow_request(
         job = follow(clients, job_name)
         summary = await_results(clients.s3, job, time.sleep)
     except KeyboardInterrupt:
-        raise WatchInterrupted(
+        raise JobMayRun(
             f"no longer waiting; the request {message.request_id} stands, and so does its job"
         ) from None
     if as_json:

@@ -21,6 +21,7 @@ from batch_transform.aws import AwsClients, AwsError, explain
 from batch_transform.consolidated_output import ResultsWanted
 from batch_transform.errors import BatchTransformError, InvalidSettings
 from batch_transform.job_resumption import plan_resumption, resume
+from batch_transform.left_out_lines import first_left_out
 from batch_transform.naming import new_job_name
 from batch_transform.output_formats import FORMATS
 from batch_transform.settings import TransformSettings
@@ -33,8 +34,8 @@ Decorator = Callable[[Callable], Callable]
 
 def run(command: click.Command) -> NoReturn:
     """Run a script's command and exit: 0 done, 1 an expected failure, 2 a wrong call."""
-    load_dotenv(Path.cwd() / ".env")
     try:
+        load_dotenv(Path.cwd() / ".env")
         command.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -48,6 +49,9 @@ def run(command: click.Command) -> NoReturn:
     except AwsError as error:
         terminal.fail(explain(error))
         sys.exit(1)
+    except UnicodeDecodeError as error:
+        terminal.fail(f".env is not UTF-8 text: {error}; save it as UTF-8")
+        sys.exit(2)
     except OSError as error:
         terminal.fail(f"this machine refused: {error}")
         sys.exit(1)
@@ -142,6 +146,8 @@ def _all_of(options: Sequence[Decorator]) -> Decorator:
 logs_option = option(
     "--logs", "shows_logs", is_flag=True, help="Show the container's last log lines."
 )
+_LEFT_OUT_LINES_SHOWN = 5
+
 _RESULTS_OPTIONS = (
     option(
         "--output-format",
@@ -268,6 +274,9 @@ def start_transform(
     **values: Any,
 ) -> None:
     """Plan a job; show the plan, or carry it out and follow it."""
+    if results.download_to and not wait:
+        problem = "--download-to: --no-wait has no results to copy; give it to --watch later"
+        raise InvalidSettings([problem])
     clients = AwsClients(region)
     job_name = job_name or new_job_name(profile.name, datetime.now(UTC))
     settings = TransformSettings(
@@ -295,7 +304,8 @@ def _start(clients: AwsClients, settings: TransformSettings, *, dry_run: bool) -
         terminal.print_json(plan.requests() | {"Estimate": plan.estimate.to_json()})
         return False
     left_out = carry_out(clients, plan, terminal.progress)
-    _say_started(plan, left_out)
+    _say_left_out(clients, plan, left_out)
+    _say_started(plan)
     return True
 
 
@@ -315,10 +325,17 @@ def _resume(
     return True
 
 
-def _say_started(plan: TransformPlan, left_out: dict[str, int]) -> None:
-    for code, count in left_out.items():
-        account = f", see {plan.folder.left_out}" if plan.owes_record else ""
-        terminal.say(f"{count:,} lines hold no document ({code}){account}")
+def _say_left_out(clients: AwsClients, plan: TransformPlan, counts: dict[str, int]) -> None:
+    if not counts:
+        return
+    for code, count in counts.items():
+        terminal.say(f"lines that hold no document, {code}: {count:,}")
+    for line in first_left_out(clients.s3, plan.folder.left_out, _LEFT_OUT_LINES_SHOWN):
+        terminal.say(line)
+    terminal.say(f"all of them: {plan.folder.left_out}")
+
+
+def _say_started(plan: TransformPlan) -> None:
     terminal.say(
         f"started {plan.job_name}: {len(plan.input_folder.files):,} files from "
         f"{plan.input_folder.uri}"

@@ -45,8 +45,20 @@ class JobFailed(BatchTransformError):
     """A transform job ended as Failed or Stopped."""
 
 
-class WatchInterrupted(BatchTransformError):
+class JobMayRun(BatchTransformError):
+    """The job runs, or may run: what it reads must stay."""
+
+
+class WatchInterrupted(JobMayRun):
     """The operator stopped watching; the job itself goes on."""
+
+    def __init__(self, job_name: str) -> None:
+        status_script = f"python check_batch_transform_status.py --job-name {job_name}"
+        super().__init__(
+            f"no longer watching; the job {job_name} goes on and is billed.\n"
+            f"watch it: {status_script} --watch\n"
+            f"stop it:  {status_script} --stop"
+        )
 
 
 class IncompleteOutput(BatchTransformError):

@@ -62,6 +62,11 @@ class InputFolder:
     left_out: dict[str, int] = field(default_factory=dict)
 
     @property
+    def is_whole_prefix(self) -> bool:
+        """Tell whether all that SageMaker would find under the prefix is input."""
+        return self.uri == self.uri.folder() and not self.left_out
+
+    @property
     def size_in_bytes(self) -> int:
         """The size of all files together."""
         return sum(file.size_in_bytes for file in self.files)

@@ -11,6 +11,7 @@ from typing import Any
 from batch_transform.aws import AwsClients
 from batch_transform.errors import InvalidInput
 from batch_transform.input_documents import find_input
+from batch_transform.input_manifest import count_manifest
 from batch_transform.job_record import read_job_record
 from batch_transform.naming import JobFolder
 from batch_transform.s3_objects import list_objects
@@ -53,6 +54,9 @@ def follow_progress(
 
 def outputs_expected(s3: Any, job: TransformJob) -> int:
     """Return how many objects the job reads; each owes one output."""
+    manifest = JobFolder.of_job(job.output_uri, job.name).manifest
+    if job.input_uri == manifest:
+        return count_manifest(s3, manifest)
     try:
         return len(find_input(s3, job.input_uri).files)
     except InvalidInput:  # the input was removed since

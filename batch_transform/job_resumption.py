@@ -11,14 +11,14 @@ from typing import Any
 
 from batch_transform.aws import AwsClients, check_bucket
 from batch_transform.errors import AwsRefused, IncompleteOutput, InvalidSettings
+from batch_transform.folder_claim import claimed_folder
+from batch_transform.input_manifest import Manifest, manifest_of, write_manifest
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
-from batch_transform.s3_objects import delete_objects, list_objects
+from batch_transform.s3_objects import list_objects
 from batch_transform.sagemaker_model import model_exists
 from batch_transform.settings import TransformSettings, request_problems
-from batch_transform.shard_manifest import Manifest, manifest_of, write_manifest
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import check_name_is_free, find_job, start_job
-from batch_transform.transform_plan import claim_folder
 from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED
 from batch_transform.transform_request import Request, create_transform_job_request
 
@@ -38,7 +38,7 @@ class Resumption:
 
     def manifest(self) -> Manifest:
         """Return the list of the objects that the job reads."""
-        return manifest_of(self.packed_job, self.shard_names)
+        return manifest_of(self.packed_job.shards, self.shard_names)
 
 
 def plan_resumption(
@@ -81,17 +81,13 @@ def plan_resumption(
 
 
 def resume(clients: AwsClients, resumption: Resumption) -> None:
-    """Start the new job; whatever fails, its folder is emptied again."""
+    """Start the new job; whatever fails, its folder is emptied again unless the job may run."""
     s3 = clients.encrypting_with(resumption.kms_key_id).s3
     folder = resumption.packed_job.folder
-    claim_folder(s3, folder, resumption.requests())
-    try:
-        write_manifest(s3, resumption.packed_job, resumption.shard_names)
+    with claimed_folder(s3, folder, resumption.requests()):
+        write_manifest(s3, folder.manifest, resumption.manifest())
         write_job_record(s3, folder, resumption.packed_job.record)
         start_job(clients.sagemaker, resumption.create_transform_job)
-    except BaseException:
-        delete_objects(s3, folder.root)
-        raise
 
 
 def _record(settings: TransformSettings, earlier: JobRecord) -> JobRecord:

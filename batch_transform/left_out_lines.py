@@ -8,12 +8,13 @@ line that is no document; what makes it one is known next door.
 import json
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
 from batch_transform.errors import InvalidInput
 from batch_transform.naming import S3Uri
-from batch_transform.s3_objects import S3ObjectWriter
+from batch_transform.s3_objects import S3ObjectWriter, read_lines
 
 _SHOWN = 20
 
@@ -27,6 +28,13 @@ class LeftOutLine:
     code: str
     reason: str
 
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Read what `to_json` wrote."""
+        record = json.loads(text)
+        error = record["error"]
+        return cls(record["source"], record["line"], error["code"], error["message"])
+
     def to_json(self) -> bytes:
         """Return it as the container would answer it, its line end included."""
         error = {"code": self.code, "message": self.reason}
@@ -35,6 +43,12 @@ class LeftOutLine:
 
     def __str__(self) -> str:
         return f"{self.source} line {self.line}: {self.reason}"
+
+
+def first_left_out(s3: Any, place: S3Uri, count: int) -> list[str]:
+    """Return the first lines of an account that are not just blank, each in a sentence."""
+    told = (LeftOutLine.from_json(line) for line in read_lines(s3, place))
+    return [str(line) for line in islice((t for t in told if t.code != "EmptyDocument"), count)]
 
 
 class LeftOutLines:

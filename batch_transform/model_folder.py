@@ -30,7 +30,9 @@ def check_model_folder(folder: Path) -> None:
         )
     if missing := list(_missing_files(folder)):
         raise InvalidModelFolder("\n".join(missing))
-    problems = [*_label_problems(folder), *_weight_problems(folder)]
+    problems = [*_json_problems(folder)]
+    if not problems:
+        problems = [*_label_problems(folder), *_weight_problems(folder)]
     if problems:
         raise InvalidModelFolder("\n".join(problems))
 
@@ -70,6 +72,18 @@ def _missing_files(folder: Path) -> Iterator[str]:
 
 def _is_pickle(path: Path) -> bool:
     return path.suffix in PICKLE_SUFFIXES
+
+
+def _json_problems(folder: Path) -> Iterator[str]:
+    """Every JSON file that is packed must be one object: the container loads them all."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            yield f"{path} is not JSON: {error}"
+        else:
+            if not isinstance(found, dict):
+                yield f"{path} holds {type(found).__name__}, expected a JSON object"
 
 
 def _label_problems(folder: Path) -> Iterator[str]:
@@ -125,10 +139,7 @@ def _safetensors_bytes(path: Path) -> int | None:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidModelFolder(f"{path} is not JSON: {error}") from None
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _read_label_mapping(path: Path) -> dict[int, str]:

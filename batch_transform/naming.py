@@ -90,7 +90,7 @@ class JobFolder:
 
     @property
     def request(self) -> S3Uri:
-        """`request.json`: what a message asked for; whoever writes it first starts the job."""
+        """`request.json`: what was asked for; whoever writes it first prepares the job."""
         return self.root.child("request.json")
 
     @property
@@ -105,7 +105,7 @@ class JobFolder:
 
     @property
     def manifest(self) -> S3Uri:
-        """The list of the shards that a resumed job reads."""
+        """The list of what a job reads that does not read a whole prefix."""
         return self.root.child("input.manifest")
 
     @property

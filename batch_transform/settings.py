@@ -84,6 +84,11 @@ class TransformSettings:
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with these values, told from the values alone."""
         yield from overlap_problems(self.input_uri, self.output_uri)
+        if self.input_uri.folder().covers(self.model_uri):
+            yield (
+                f"model artifacts under {self.model_uri} would be read as documents of "
+                f"{self.input_uri}: choose a --s3-model-prefix beside --s3-input-prefix"
+            )
         if problem := instance_type_problem(self.instance_type):
             yield f"--instance-type: {problem}"
         yield from image_problems(self.image_uri, self.region)

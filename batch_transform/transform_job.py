@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
-from batch_transform.aws import error_code
-from batch_transform.errors import AwsRefused, JobFailed
+from batch_transform.aws import AwsError, error_code
+from batch_transform.errors import AwsRefused, JobFailed, JobMayRun, WatchInterrupted
 from batch_transform.naming import S3Uri
 from batch_transform.transform_request import Request
 
@@ -64,6 +64,15 @@ class TransformJob:
         """Tell whether the job will change no more."""
         return self.status in FINAL_STATUSES
 
+    def answers(self, create_transform_job: Request) -> bool:
+        """Tell whether this is the job that the request asks for, and not another of its name."""
+        asked = create_transform_job
+        return (
+            self.model_name == asked["ModelName"]
+            and str(self.output_uri) == asked["TransformOutput"]["S3OutputPath"]
+            and self.instance_type == asked["TransformResources"]["InstanceType"]
+        )
+
     @property
     def billed_seconds(self) -> int | None:
         """What AWS bills: start to end, times the instances; None before the end."""
@@ -82,14 +91,36 @@ def start_job(sagemaker: Any, create_transform_job: Request) -> None:
     """
     Submit the job.
 
-    Raises AwsRefused when the name is taken: the name is the only idempotency key there is.
+    An answer that was lost on its way is no failure: the name is the only idempotency key there
+    is, so the job of that name is looked for and compared with what was asked. Raises AwsRefused
+    where the name is another job's, WatchInterrupted for a Ctrl-C after which the job runs, and
+    JobMayRun where nobody can tell.
     """
     try:
         sagemaker.create_transform_job(**create_transform_job)
-    except ClientError as error:
-        if error_code(error) == "ResourceInUse":
-            raise AwsRefused(_name_taken(create_transform_job["TransformJobName"])) from None
+    except (*AwsError, KeyboardInterrupt) as error:
+        job_name = create_transform_job["TransformJobName"]
+        job = _find_after_failure(sagemaker, job_name, error)
+        if job and job.answers(create_transform_job):
+            if isinstance(error, KeyboardInterrupt):
+                raise WatchInterrupted(job_name) from None
+            return
+        if isinstance(error, ClientError) and error_code(error) == "ResourceInUse":
+            raise AwsRefused(_name_taken(job_name)) from None
         raise
+
+
+def _find_after_failure(
+    sagemaker: Any, job_name: str, failure: BaseException
+) -> "TransformJob | None":
+    try:
+        return find_job(sagemaker, job_name)
+    except AwsError as error:
+        raise JobMayRun(
+            f"nobody can tell whether the job {job_name} was started ({failure!r}, then {error}), "
+            "so its folder is kept. Look once AWS answers: python check_batch_transform_status.py "
+            f"--job-name {job_name}; if there is no such job, remove the folder with --clean"
+        ) from error
 
 
 def find_job(sagemaker: Any, job_name: str) -> TransformJob | None:

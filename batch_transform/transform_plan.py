@@ -5,23 +5,23 @@ Planning reads and checks and costs nothing. Carrying out makes things in an ord
 whatever can fail comes before whatever is kept, and takes back what a failure would leave.
 """
 
-import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from batch_transform.aws import AwsClients, check_bucket
 from batch_transform.container_image import pin_digest
-from batch_transform.errors import AwsRefused, InvalidSettings
+from batch_transform.errors import InvalidInput, InvalidSettings
+from batch_transform.folder_claim import claimed_folder
 from batch_transform.input_documents import (
     InputFolder,
     InputScan,
     check_readable_as_it_is,
     find_input,
 )
+from batch_transform.input_manifest import manifest_of, write_manifest
 from batch_transform.input_sample import sample_input
 from batch_transform.job_estimate import JobEstimate, estimate_job
 from batch_transform.job_record import JobRecord, write_job_record
@@ -36,11 +36,8 @@ from batch_transform.model_artifact import (
 from batch_transform.naming import JobFolder, S3Uri, model_artifact_key
 from batch_transform.packed_input import PackedInput, pack
 from batch_transform.prices import hourly_price
-from batch_transform.s3_objects import delete_objects, put_object_once
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.settings import TransformSettings, request_problems
-from batch_transform.shard_manifest import write_manifest
-from batch_transform.shard_outputs import PackedJob
 from batch_transform.throughput import expected_throughput
 from batch_transform.transform_job import check_name_is_free, start_job
 from batch_transform.transform_profiles import (
@@ -79,6 +76,11 @@ class TransformPlan:
         return self.create_transform_job["TransformJobName"]
 
     @property
+    def reads_manifest(self) -> bool:
+        """Tell whether the job reads named objects instead of all under a prefix."""
+        return _reads_manifest(self.profile, self.input_folder)
+
+    @property
     def owes_record(self) -> bool:
         """Tell whether the answers are verified and consolidated, for which a record is kept."""
         return self.profile is not STANDARD
@@ -104,6 +106,14 @@ class TransformPlan:
         }
 
 
+@dataclass(frozen=True)
+class WhatJobReads:
+    """The place that a job is given: a prefix, or the manifest of what it is to read."""
+
+    uri: S3Uri
+    is_manifest: bool = False
+
+
 def plan_transform(clients: AwsClients, settings: TransformSettings) -> TransformPlan:
     """
     Check everything that can be checked and return what would be done, and what it may cost.
@@ -122,7 +132,9 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
         check_readable_as_it_is(input_folder)
     settings = replace(settings, image_uri=pin_digest(clients.ecr, settings.image_uri))
     artifact = _find_artifact(clients, settings)
-    create_model, create_transform_job = _requests(settings, artifact, input_folder.uri)
+    create_model, create_transform_job = _requests(
+        settings, artifact, _what_job_reads(settings, input_folder)
+    )
     return TransformPlan(
         profile=settings.profile,
         folder=settings.folder,
@@ -145,7 +157,8 @@ def check_settings(settings: TransformSettings) -> None:
             "write it with python package_model.py"
         )
     unread = ModelArtifact(settings.model_uri.child(model_artifact_key("0" * 64)), version="")
-    create_model, create_transform_job = _requests(settings, unread, settings.input_uri)
+    reads = WhatJobReads(settings.input_uri)
+    create_model, create_transform_job = _requests(settings, unread, reads)
     problems += request_problems("CreateModel", create_model)
     problems += request_problems("CreateTransformJob", create_transform_job)
     if problems:
@@ -156,41 +169,26 @@ def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> d
     """
     Pack, upload, make the Model and start the job; return how many lines were left out, by code.
 
-    Whatever fails, Ctrl-C included, the job's folder is emptied again. The model artefact and the
-    SageMaker Model stay: both are named by content, and the next run takes them as they are.
+    Whatever fails, Ctrl-C included, the job's folder is emptied again unless the job may run. The
+    model artefact and the SageMaker Model stay: both are named by content, and the next run takes
+    them as they are.
     """
     clients = clients.encrypting_with(plan.kms_key_id)
-    claim_folder(clients.s3, plan.folder, plan.requests())
-    with ExitStack() as undo:
-        undo.callback(delete_objects, clients.s3, plan.folder.root)
+    with claimed_folder(clients.s3, plan.folder, plan.requests()):
         if plan.owes_record:
-            record = _record(plan, _pack(clients, plan, progress))
-            if record.packed.is_by_manifest:
-                write_manifest(clients.s3, PackedJob(plan.folder, record))
-            write_job_record(clients.s3, plan.folder, record)
-            left_out = record.packed.left_out
+            packed = _pack(clients, plan, progress)
+            write_job_record(clients.s3, plan.folder, _record(plan, packed))
+            left_out = packed.left_out
         else:
             left_out = _check_documents(clients, plan, progress)
+        if plan.reads_manifest:
+            names = (file.source for file in plan.input_folder.files)
+            manifest = manifest_of(plan.input_folder.files[0].folder, names)
+            write_manifest(clients.s3, plan.folder.manifest, manifest)
         _upload_model(clients, plan, progress)
         ensure_model(clients.sagemaker, plan.create_model)
         start_job(clients.sagemaker, plan.create_transform_job)
-        undo.pop_all()
     return left_out
-
-
-def claim_folder(s3: Any, folder: JobFolder, requests: dict[str, Request]) -> None:
-    """
-    Write `request.json` into a job's folder, as the first to do so.
-
-    Of two runs of one name the second must neither add to the first one's shards nor, failing,
-    take them back. Raises AwsRefused for the second.
-    """
-    body = json.dumps(requests, indent=2, ensure_ascii=False).encode() + b"\n"
-    if not put_object_once(s3, folder.request, body, "application/json"):
-        raise AwsRefused(
-            f"{folder.root} is in use by another run, or one was killed there: choose another "
-            "--job-name, or remove what is left with check_batch_transform_status.py --clean"
-        )
 
 
 def _places(settings: TransformSettings) -> list[S3Uri]:
@@ -203,12 +201,23 @@ def _find_artifact(clients: AwsClients, settings: TransformSettings) -> ModelArt
     return local_artifact(Path(settings.model_path), settings.model_uri)
 
 
+def _reads_manifest(profile: TransformProfile, input_folder: InputFolder) -> bool:
+    """Large files are named one by one, and so are those of a prefix that holds other things."""
+    is_unpacked = profile is OPTIMIZED_UNPACKED
+    return is_unpacked or (profile is STANDARD and not input_folder.is_whole_prefix)
+
+
+def _what_job_reads(settings: TransformSettings, input_folder: InputFolder) -> WhatJobReads:
+    if _reads_manifest(settings.profile, input_folder):
+        return WhatJobReads(settings.folder.manifest, is_manifest=True)
+    is_packed = settings.profile is OPTIMIZED
+    return WhatJobReads(settings.folder.shards if is_packed else input_folder.uri)
+
+
 def _requests(
-    settings: TransformSettings, artifact: ModelArtifact, input_uri: S3Uri
+    settings: TransformSettings, artifact: ModelArtifact, reads: WhatJobReads
 ) -> tuple[Request, Request]:
     folder, is_standard = settings.folder, settings.profile is STANDARD
-    is_by_manifest = settings.profile is OPTIMIZED_UNPACKED
-    packed_uri = folder.manifest if is_by_manifest else folder.shards
     create_model = create_model_request(
         image_uri=settings.image_uri,
         model_data_url=artifact.uri,
@@ -222,8 +231,8 @@ def _requests(
         profile=settings.profile,
         job_name=settings.job_name,
         model_name=create_model["ModelName"],
-        input_uri=input_uri if is_standard else packed_uri,
-        input_is_manifest=is_by_manifest,
+        input_uri=reads.uri,
+        input_is_manifest=reads.is_manifest,
         output_uri=folder.root if is_standard else folder.shard_outputs,
         instance_type=settings.instance_type,
         instance_count=settings.instance_count,
@@ -263,12 +272,18 @@ def _check_documents(
 
     One that is too large would cost its file all its answers, so it is always refused.
     """
-    left_out = LeftOutLines(clients.s3)
-    scan = InputScan(clients.s3, plan.input_folder, plan.profile.max_payload_in_mb, left_out)
-    with progress("Checking documents", plan.input_folder.size_in_bytes) as advance:
+    documents = 0
+    with (
+        LeftOutLines(clients.s3, plan.folder.left_out) as left_out,
+        progress("Checking documents", plan.input_folder.size_in_bytes) as advance,
+    ):
+        scan = InputScan(clients.s3, plan.input_folder, plan.profile.max_payload_in_mb, left_out)
         for document in scan.documents(lambda file: advance(file.size_in_bytes)):
-            scan.fits(document, len(document.text.encode()))
-    left_out.refuse(*([] if plan.is_strict else ["DocumentTooLarge"]))
+            documents += scan.fits(document, len(document.text.encode()))
+        left_out.refuse(*([] if plan.is_strict else ["DocumentTooLarge"]))
+    if not documents:
+        left_out.refuse("InvalidEncoding")
+        raise InvalidInput(f"the files under {plan.input_folder.uri} hold blank lines only")
     return dict(left_out.counts)
 
 

@@ -7,11 +7,12 @@ Shared by whichever script has started a job or is asked about one. Knows no opt
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.consolidated_output import ResultsWanted, check_complete
-from batch_transform.errors import JobFailed, WatchInterrupted
+from batch_transform.errors import BatchTransformError, JobFailed, JobMayRun, WatchInterrupted
 from batch_transform.job_logs import last_lines, work_done
 from batch_transform.job_outcome import download_results, finish_job
 from batch_transform.job_progress import follow_progress
@@ -19,7 +20,6 @@ from batch_transform.output_formats import check_format
 from batch_transform.prices import hourly_price
 from batch_transform.transform_job import TransformJob, describe_job
 
-_STATUS_SCRIPT = "python check_batch_transform_status.py"
 _LINES_SHOWN = 20
 
 
@@ -40,19 +40,10 @@ class WatchSettings:
 def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:
     """Follow a job to its end and print what became of it; raise where it is not all answered."""
     job = follow(clients, job_name)
-    clients = clients.encrypting_with(job.kms_key_id)
     try:
-        summary = finish_job(
-            clients.s3,
-            job,
-            settings.wanted,
-            work=work_done(clients.logs, job_name),
-            price=hourly_price(clients.pricing, job.instance_type, clients.region),
-        )
-    except JobFailed:
-        if settings.shows_logs:
-            show_last_lines(clients, job_name)
-        raise
+        summary = _finish(clients.encrypting_with(job.kms_key_id), job, settings)
+    except KeyboardInterrupt:
+        raise JobMayRun(f"{job_name} has ended; {_fetch_later(job_name)}") from None
     if settings.as_json:
         terminal.print_json(summary or terminal.job_as_document(job))
     elif summary:
@@ -60,23 +51,54 @@ def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:
     else:
         terminal.print_job(job)
     if summary and settings.download_to:
-        for path in download_results(clients.s3, summary, settings.download_to):
-            terminal.say(f"wrote {path}")
+        _download(clients, summary, settings.download_to)
     if summary:
         check_complete(summary)
 
 
 def follow(clients: AwsClients, job_name: str) -> TransformJob:
     """Draw a job's progress until it ends and return it; Ctrl-C ends the watching only."""
-    job = describe_job(clients.sagemaker, job_name)
     try:
+        job = describe_job(clients.sagemaker, job_name)
         return terminal.show_progress(follow_progress(clients, job, time.sleep))
     except KeyboardInterrupt:
-        raise WatchInterrupted(
-            f"no longer watching; the job {job_name} goes on and is billed.\n"
-            f"watch it: {_STATUS_SCRIPT} --job-name {job_name} --watch\n"
-            f"stop it:  {_STATUS_SCRIPT} --job-name {job_name} --stop"
+        raise WatchInterrupted(job_name) from None
+
+
+def _finish(
+    clients: AwsClients, job: TransformJob, settings: WatchSettings
+) -> dict[str, Any] | None:
+    try:
+        return finish_job(
+            clients.s3,
+            job,
+            settings.wanted,
+            work=work_done(clients.logs, job.name),
+            price=hourly_price(clients.pricing, job.instance_type, clients.region),
+        )
+    except JobFailed:
+        if settings.shows_logs:
+            show_last_lines(clients, job.name)
+        raise
+
+
+def _download(clients: AwsClients, summary: dict[str, Any], folder: Path) -> None:
+    try:
+        for path in download_results(clients.s3, summary, folder):
+            terminal.say(f"wrote {path}")
+    except OSError as error:
+        job_name = summary["job_name"]
+        raise BatchTransformError(
+            f"{job_name} is done, but its results cannot be copied into {folder}: {error}; "
+            + _fetch_later(job_name)
         ) from None
+
+
+def _fetch_later(job_name: str) -> str:
+    return (
+        "fetch its results with python check_batch_transform_status.py "
+        f"--job-name {job_name} --watch --download-to FOLDER"
+    )
 
 
 def show_last_lines(clients: AwsClients, job_name: str) -> None:

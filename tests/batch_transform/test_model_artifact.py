@@ -54,13 +54,22 @@ def test_the_archive_is_flat_and_holds_the_files(model_folder: Path, tmp_path: P
 
 
 def test_the_same_files_make_the_same_bytes(model_folder: Path, tmp_path: Path) -> None:
-    """Neither times nor owners of the files reach the archive, nor its own name."""
+    """Neither times nor owners of the files reach the archive, nor its own name or hour."""
     first = package_model(model_folder, tmp_path / "a.tar.gz").path.read_bytes()
+    assert first[4:8] == bytes(4)  # gzip's own time stamp
     for path in model_folder.iterdir():
         os.utime(path, (1, 1))
         path.chmod(0o600)
     second = package_model(model_folder, tmp_path / "b.tar.gz").path.read_bytes()
     assert first == second
+
+
+def test_a_failure_leaves_no_archive(model_folder: Path, tmp_path: Path) -> None:
+    """A file that cannot be read ends the packing; neither archive nor its beginning is left."""
+    (model_folder / "notes.txt").symlink_to("nowhere")
+    with pytest.raises(OSError, match=r"notes\.txt"):
+        package_model(model_folder, tmp_path / "model.tar.gz")
+    assert list(tmp_path.glob("*.tar.gz*")) == []
 
 
 def test_every_missing_file_is_named(model_folder: Path) -> None:
@@ -113,6 +122,9 @@ def test_labels_that_disagree_are_named(model_folder: Path) -> None:
         ("config.json", "{", "not JSON"),
         ("config.json", "{}", "id2label"),
         ("config.json", '{"id2label": ["a"]}', "id2label"),
+        ("config.json", "[]", "expected a JSON object"),
+        ("tokenizer_config.json", "{", "not JSON"),
+        ("tokenizer.json", "3", "expected a JSON object"),
         ("label_mapping.csv", "a,b\n1,2\n", "label_id and label"),
         ("label_mapping.csv", "label_id,label\nx,y\n", "label_id and label"),
     ],

@@ -96,6 +96,12 @@ def test_overlapping_input_and_output_are_refused(
     assert any("overlap" in problem for problem in problems)
 
 
+def test_models_inside_the_input_are_refused(settings: TransformSettings) -> None:
+    """A job would otherwise classify the bytes of its own model."""
+    problems = problems_of(settings, model_prefix="input/models/")
+    assert any("--s3-model-prefix" in problem for problem in problems)
+
+
 def test_neighbours_that_share_a_beginning_do_not_overlap(settings: TransformSettings) -> None:
     """`out_old/` is not inside `out/`, nor is the same prefix in another bucket."""
     check_settings(dataclasses.replace(settings, input_prefix="out_old/", output_prefix="out"))

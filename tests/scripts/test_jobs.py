@@ -57,11 +57,33 @@ def test_the_standard_job_answers_each_file_with_a_file(ready_operator: Any) -> 
     }
     request = outputs.pop("request.json")
     assert json.loads(request)["CreateTransformJob"]["TransformJobName"] == name
+    assert json.loads(outputs.pop("left_out.jsonl"))["source"] == "windows.txt"
     assert outputs.keys() == {"one.txt.out", "windows.txt.out", "unicode.txt.out"}
     assert all(
         "predictions" in json.loads(line) for line in outputs["unicode.txt.out"].splitlines()
     )
     assert [text.count("\n") for text in outputs.values()] == [1, 1, 3]
+
+
+def test_a_standard_job_reads_what_was_planned_and_nothing_beside_it(ready_operator: Any) -> None:
+    """Markers, earlier outputs and namesakes of a prefix are not sent to the model."""
+    ready_operator.upload(**ODD_FILES)
+    s3 = ready_operator.aws("s3")
+    for key in ("input/_SUCCESS", "input/old.txt.out", "input/one.txt.bak", "input/empty.txt"):
+        body = b"" if "empty" in key else b"not a document\n"
+        s3.put_object(Bucket=ready_operator.bucket, Key=key, Body=body)
+    for prefix, answered in (
+        ("input/", {"one.txt", "windows.txt", "unicode.txt", "one.txt.bak"}),
+        ("input/one.txt", {"one.txt"}),
+    ):
+        name = f"exact-{len(answered)}-{ready_operator.bucket}"
+        done = ready_operator.run(
+            "setup_batch_transform.py", "--job-name", name, "--s3-input-prefix", prefix
+        )
+        assert done.returncode == 0, done.stderr
+        outputs = [key for key in ready_operator.object_keys("output/") if name in key]
+        named = {key.rsplit("/", 1)[-1].removesuffix(".out") for key in outputs if ".out" in key}
+        assert named == answered
 
 
 def test_a_job_is_watched_and_consolidated_from_anywhere(
