@@ -3,18 +3,17 @@
 Knows which data it is trained and measured on. Does not know how texts are generated or trained on.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import set_seed
+from transformers import TrainerCallback
 
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
-from fine_tuning.evaluation import Evaluation, evaluate_classifier
-from fine_tuning.from_scratch import tiny_model, tiny_tokenizer
-from fine_tuning.labelled_texts import label_names, read_labelled_texts
-from fine_tuning.model_card import model_card
-from fine_tuning.model_folder import write_model_folder
-from fine_tuning.training import FROM_SCRATCH_SETTINGS, train_classifier
+from fine_tuning.labelled_texts import Columns, read_examples
+from fine_tuning.problem_types import SingleLabel
+from fine_tuning.training import FROM_SCRATCH_SETTINGS
+from fine_tuning.training_run import FinishedRun, TrainingData, train_and_write
 
 HANDWRITTEN_FILE = Path(__file__).parent / "data" / "handwritten_disputes.csv"
 TRAINING_DOCUMENTS = 12_000
@@ -27,32 +26,43 @@ scratch, in minutes on two CPU cores, on texts that a generator in this reposito
 dispute was seen. It exists so that the whole batch transform job can be tried at once; do not
 decide anything about a real person's case with it.
 
-It was made by `python -m fine_tuning demonstration-model`. The handwritten descriptions below were
-written before anything was trained, and were neither trained on nor used to choose a setting. They
-are the fair measure: the generated texts share their phrases with the training data, so the figure
-on them says only that training worked.
+It was made by `python -m fine_tuning demonstration-model`. The texts of `test` are the handwritten
+descriptions of `fine_tuning/data/handwritten_disputes.csv`: written before anything was trained,
+and never trained on. They are the fair measure. The validation texts are generated and share their
+phrases with the training data: the figures on them say that training worked and that the scores
+are calibrated for such texts, no more. On texts by other hands, scores are higher than they should
+be; compare the mean top score with the accuracy below.
+
+The handwritten descriptions have been evaluated three times: an earlier model of this recipe
+reached 89.4%; one that was trained without a seventh of the generator's facts, to have unseen facts
+to validate on, reached 80.0% and was given up for that; and this one, once.
 
 English, letter case ignored; documents of up to 8,192 tokens, trained on the first 256."""
 
 
 def make_demonstration_model(
-    output_dir: Path, documents: int = TRAINING_DOCUMENTS
-) -> dict[str, Evaluation]:
-    """Generates, trains, measures and writes the model; the measures by name of data set."""
+    output_dir: Path,
+    checkpoint_dir: Path,
+    documents: int = TRAINING_DOCUMENTS,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> FinishedRun:
+    """Generates, trains, measures and writes the model."""
     grammar = load_grammar()
-    training = list(dispute_texts(grammar, documents, _TRAINING_SEED))
-    validation = list(dispute_texts(grammar, _VALIDATION_DOCUMENTS, _VALIDATION_SEED))
-    handwritten = read_labelled_texts(HANDWRITTEN_FILE)
-
-    tokenizer = tiny_tokenizer(example.text for example in training)
-    set_seed(FROM_SCRATCH_SETTINGS.seed)
-    model = tiny_model(tokenizer, label_names(training))
-    train_classifier(model, tokenizer, training, validation, FROM_SCRATCH_SETTINGS)
-
-    measured_on = {
-        "handwritten descriptions": evaluate_classifier(model, tokenizer, handwritten),
-        "generated texts": evaluate_classifier(model, tokenizer, validation),
-    }
-    card = model_card("ModernBERT dispute classifier (demonstration)", _ABOUT, measured_on)
-    write_model_folder(output_dir, model, tokenizer, measured_on, card)
-    return measured_on
+    labels = tuple(sorted(category.label for category in grammar.categories))
+    problem = SingleLabel(labels)
+    data = TrainingData(
+        title="ModernBERT dispute classifier (demonstration)",
+        about=_ABOUT,
+        problem=problem,
+        training=list(dispute_texts(grammar, documents, _TRAINING_SEED)),
+        validation=list(dispute_texts(grammar, _VALIDATION_DOCUMENTS, _VALIDATION_SEED)),
+        test=read_examples(HANDWRITTEN_FILE, Columns(), problem),
+    )
+    return train_and_write(
+        data,
+        None,
+        FROM_SCRATCH_SETTINGS,
+        output_dir=output_dir,
+        checkpoint_dir=checkpoint_dir,
+        callbacks=callbacks,
+    )

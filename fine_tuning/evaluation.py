@@ -1,42 +1,36 @@
-"""Measures a classifier on labelled texts.
+"""A model's answers to labelled texts, and what they are worth.
 
-Knows how a document becomes a predicted class and what is counted then. Does not know files.
+Knows how a document becomes logits, and that the config's temperature divides them. Does not know
+files, nor how measures are counted or shown.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from fine_tuning.labelled_texts import LabelledText
+from fine_tuning.measures import Measures, Mistake, measured, most_confident_mistakes
+from fine_tuning.problem_types import problem_type_of
 
+TEMPERATURE = "calibration_temperature"
+"""The entry of config.json by which the container divides logits too.
+
+transformers keeps `temperature` itself for text generation and refuses to save it with a model.
+"""
 _DOCUMENTS_A_BATCH = 16
 
 
 @dataclass(frozen=True)
-class ClassMeasures:
-    """How one class fared; a share whose denominator is zero is 0."""
-
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-    """Documents that truly belong to the class."""
-
-
-@dataclass(frozen=True)
 class Evaluation:
-    """Measures over one file of labelled texts; shares lie between 0 and 1."""
+    """What a model answered to some documents, and how well."""
 
-    documents: int
-    accuracy: float
-    macro_f1: float
-    mean_top_score: float
-    """Mean score of the predicted class: near the accuracy where scores can be trusted."""
-    classes: tuple[ClassMeasures, ...]
+    scores: Tensor
+    """[documents, labels], in the documents' order."""
+    measures: Measures
+    mistakes: list[Mistake]
 
 
 def evaluate_classifier(
@@ -44,51 +38,30 @@ def evaluate_classifier(
     tokenizer: PreTrainedTokenizerFast,
     examples: Sequence[LabelledText],
 ) -> Evaluation:
-    """Predicts every example and compares; documents are cut at the tokenizer's own limit."""
-    predicted, top_scores = [], []
-    for batch in _batches([example.text for example in examples]):
+    """Answers every example and compares; documents are cut at the tokenizer's own limit."""
+    problem = problem_type_of(model.config)
+    logits = document_logits(model, tokenizer, [example.text for example in examples])
+    scores = problem.scores(logits / getattr(model.config, TEMPERATURE, 1.0))
+    labels = [example.label for example in examples]
+    return Evaluation(
+        scores,
+        measured(problem, labels, scores),
+        most_confident_mistakes(problem, labels, scores),
+    )
+
+
+def document_logits(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]
+) -> Tensor:
+    """Uncalibrated logits [documents, labels] in the order of ``texts``, on the CPU."""
+    model.eval()
+    # Neighbours in length share a batch, so that little is padding.
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    logits = torch.empty(len(texts), model.config.num_labels)
+    for start in range(0, len(order), _DOCUMENTS_A_BATCH):
+        places = order[start : start + _DOCUMENTS_A_BATCH]
+        batch = [texts[place] for place in places]
         inputs = tokenizer(batch, padding=True, truncation=True, return_tensors="pt")
         with torch.inference_mode():
-            scores = model(**inputs.to(model.device)).logits.softmax(dim=-1)
-        top = scores.max(dim=-1)
-        predicted += [model.config.id2label[index] for index in top.indices.tolist()]
-        top_scores += top.values.tolist()
-    labels = list(model.config.id2label.values())
-    return measured([example.label for example in examples], predicted, top_scores, labels)
-
-
-def measured(
-    true: Sequence[str],
-    predicted: Sequence[str],
-    top_scores: Sequence[float],
-    labels: Sequence[str],
-) -> Evaluation:
-    """The measures of predictions already made; the three sequences run side by side."""
-    support, answered = Counter(true), Counter(predicted)
-    right = Counter(label for label, answer in zip(true, predicted, strict=True) if label == answer)
-    classes = tuple(
-        ClassMeasures(
-            label=label,
-            precision=_share(right[label], answered[label]),
-            recall=_share(right[label], support[label]),
-            f1=_share(2 * right[label], answered[label] + support[label]),
-            support=support[label],
-        )
-        for label in labels
-    )
-    return Evaluation(
-        documents=len(true),
-        accuracy=_share(right.total(), len(true)),
-        macro_f1=_share(sum(one.f1 for one in classes), len(classes)),
-        mean_top_score=_share(sum(top_scores), len(top_scores)),
-        classes=classes,
-    )
-
-
-def _batches(texts: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(texts), _DOCUMENTS_A_BATCH):
-        yield texts[start : start + _DOCUMENTS_A_BATCH]
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+            logits[places] = model(**inputs.to(model.device)).logits.float().cpu()
+    return logits

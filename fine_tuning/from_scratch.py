@@ -4,7 +4,7 @@ Knows the shape of the small model and how its tokenizer cuts words. Does not kn
 trained on labels, nor where it is saved.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
@@ -14,6 +14,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from fine_tuning.labelled_texts import SEGMENT_SEPARATOR
+from fine_tuning.problem_types import ProblemType, head_config
+
 MAX_LENGTH_TOKENS = 8192
 """As long as ModernBERT's own context, so that long documents meet the limit users will meet."""
 
@@ -22,7 +25,7 @@ _SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
     "unk_token": "[UNK]",
     "cls_token": "[CLS]",
-    "sep_token": "[SEP]",
+    "sep_token": SEGMENT_SEPARATOR,
     "mask_token": "[MASK]",
 }
 
@@ -61,9 +64,9 @@ def tiny_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def tiny_model(
-    tokenizer: PreTrainedTokenizerFast, labels: Sequence[str]
+    tokenizer: PreTrainedTokenizerFast, problem: ProblemType
 ) -> ModernBertForSequenceClassification:
-    """An untrained ModernBERT of about 1.4 million parameters for these ``labels``."""
+    """An untrained ModernBERT of about 1.4 million parameters for this ``problem``."""
     return ModernBertForSequenceClassification(
         ModernBertConfig(
             vocab_size=len(tokenizer),
@@ -83,7 +86,6 @@ def tiny_model(
             eos_token_id=tokenizer.sep_token_id,
             cls_token_id=tokenizer.cls_token_id,
             sep_token_id=tokenizer.sep_token_id,
-            id2label=dict(enumerate(labels)),
-            label2id={label: index for index, label in enumerate(labels)},
+            **head_config(problem),
         )
     )

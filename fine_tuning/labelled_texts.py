@@ -1,62 +1,99 @@
-"""Reads and writes labelled texts, and refuses what no model could learn from.
+"""Labelled texts out of a table, and a refusal of whatever no model could learn from.
 
-Knows CSV files with a header. Does not know tokenizers or models. Every refusal names the file
-and the row, counted as a spreadsheet shows it: the header is row 1.
+Knows which columns make a document and which labels can be learnt. Does not know file formats,
+tokenizers or models. Every refusal names the file and the row.
 """
 
 import csv
-import random
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fine_tuning.errors import FineTuningError
+from fine_tuning.label_columns import problem_posed_by, read_labels
+from fine_tuning.problem_types import (
+    PROBLEM_TYPES,
+    Label,
+    MultiLabel,
+    ProblemType,
+    Regression,
+)
+from fine_tuning.table_files import Row, Table, read_table
 
 TEXT_COLUMN = "text"
 LABEL_COLUMN = "label"
+SEGMENT_SEPARATOR = "[SEP]"
 
 
 @dataclass(frozen=True)
 class LabelledText:
-    """One document and the category it belongs to."""
+    """One document and what it is labelled with."""
 
     text: str
-    label: str
+    label: Label
+    row: int = field(default=0, compare=False)
+    """Its row in its file; 0 for a text that comes from none."""
 
 
-def read_labelled_texts(
-    path: Path, text_column: str = TEXT_COLUMN, label_column: str = LABEL_COLUMN
-) -> list[LabelledText]:
-    """The rows of a UTF-8 CSV file with a header; FineTuningError names the first bad row."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            _check_columns(path, reader.fieldnames or (), (text_column, label_column))
-            examples = [
-                _labelled_text(path, row, row_number, text_column, label_column)
-                for row_number, row in enumerate(reader, start=2)
-            ]
-    except OSError as error:
-        raise FineTuningError(
-            f"Could not read {path}: {error.strerror}. Give the path of a readable CSV file."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise FineTuningError(
-            f"Could not read {path}: byte {error.start} is not UTF-8. Save the file as UTF-8."
-        ) from error
-    except csv.Error as error:
-        raise FineTuningError(
-            f"Could not read {path}: line {reader.line_num} is not valid CSV ({error}). "
-            "Put texts that hold commas, quotes or line breaks in double quotes."
-        ) from error
-    if not examples:
-        raise FineTuningError(f"{path} holds no rows below its header. Give at least two classes.")
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file make up a document and its label."""
+
+    text: tuple[str, ...] = (TEXT_COLUMN,)
+    label: tuple[str, ...] = (LABEL_COLUMN,)
+    problem_type: str | None = None
+    """transformers' name of the problem; None to tell it from the label columns."""
+    separator: str = SEGMENT_SEPARATOR
+    """Stands between the segments where several text columns make one document."""
+    allow_no_label: bool = False
+    """Take multi-label rows to which no label applies."""
+
+    def parted_by(self, separator: str | None) -> "Columns":
+        """The same columns with a tokenizer's own separator; unchanged where it has none."""
+        return replace(self, separator=separator or self.separator)
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """A file's checked rows and the problem that they pose."""
+
+    path: Path
+    examples: list[LabelledText]
+    problem: ProblemType
+
+
+def read_training_file(path: Path, columns: Columns) -> LabelledFile:
+    """The rows to learn from and the problem they pose; FineTuningError names the first bad row."""
+    table = _table(path, columns)
+    name = columns.problem_type or problem_posed_by(table, columns.label)
+    examples = _examples(table, columns, name)
+    if name == Regression.name:
+        _check_spread(path, examples)
+        return LabelledFile(path, examples, Regression(columns.label))
+    _check_spelling(path, examples)
+    labels = columns.label if len(columns.label) > 1 else tuple(sorted(set(_all_labels(examples))))
+    _check_counts(path, examples, labels)
+    return LabelledFile(path, examples, PROBLEM_TYPES[name](labels))
+
+
+def read_examples(path: Path, columns: Columns, problem: ProblemType) -> list[LabelledText]:
+    """The rows of a file for a problem known already; a label that the problem lacks is refused."""
+    examples = _examples(_table(path, columns), columns, problem.name)
+    if problem.name == Regression.name:
+        return examples
+    for example in examples:
+        for label in _own_labels(example):
+            if label not in problem.labels:
+                raise FineTuningError(
+                    f"{path}, row {example.row}: the label {label!r} is not one that the model "
+                    f"knows ({', '.join(problem.labels)}). Correct the label, or train with it."
+                )
     return examples
 
 
 def write_labelled_texts(path: Path, examples: Iterable[LabelledText]) -> None:
-    """A CSV file that `read_labelled_texts` reads back."""
+    """A CSV file of texts and classes that `read_training_file` reads back."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -64,68 +101,99 @@ def write_labelled_texts(path: Path, examples: Iterable[LabelledText]) -> None:
         writer.writerows((example.text, example.label) for example in examples)
 
 
-def label_names(examples: Sequence[LabelledText]) -> list[str]:
-    """The classes in alphabetical order; FineTuningError where one cannot be learnt."""
-    count_of = Counter(example.label for example in examples)
-    if len(count_of) < 2:
-        raise FineTuningError(
-            f"All {len(examples)} rows have the label {next(iter(count_of))!r}: "
-            "there is nothing to tell apart. Give rows of two classes or more."
-        )
-    for label, count in count_of.items():
-        if count == 1:
-            raise FineTuningError(
-                f"The label {label!r} has one row only, so it cannot be both trained and "
-                "validated. Add rows, or merge it with another label."
-            )
-    return sorted(count_of)
-
-
-def check_known_labels(path: Path, examples: Sequence[LabelledText], known: Sequence[str]) -> None:
-    """Raises FineTuningError for the first row whose label the model does not have."""
-    for row_number, example in enumerate(examples, start=2):
-        if example.label not in known:
-            raise FineTuningError(
-                f"{path}, row {row_number}: the label {example.label!r} is not one that the model "
-                f"knows ({', '.join(known)}). Correct the label, or train with it."
-            )
-
-
-def stratified_split(
-    examples: Sequence[LabelledText], validation_share: float, seed: int
-) -> tuple[list[LabelledText], list[LabelledText]]:
-    """Training and validation rows, each class in the same share and at least one of it in each."""
-    rows_of: dict[str, list[LabelledText]] = defaultdict(list)
-    for example in examples:
-        rows_of[example.label].append(example)
-    rng = random.Random(seed)  # noqa: S311 (a split, not a secret)
-    training, validation = [], []
-    for rows in rows_of.values():
-        rng.shuffle(rows)
-        held_out = min(max(1, round(len(rows) * validation_share)), len(rows) - 1)
-        validation += rows[:held_out]
-        training += rows[held_out:]
-    return training, validation
-
-
-def _check_columns(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
-    missing = [column for column in wanted if column not in found]
+def _table(path: Path, columns: Columns) -> Table:
+    table = read_table(path)
+    missing = [name for name in (*columns.text, *columns.label) if name not in table.columns]
     if missing:
         raise FineTuningError(
-            f"{path} has no column {' or '.join(map(repr, missing))}; its header has "
-            f"{', '.join(map(repr, found)) or 'nothing'}. Name the columns with --text-column "
-            "and --label-column."
+            f"{path} has no column {' or '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, table.columns)) or 'none'}. Name the columns with "
+            "--text-column and --label-column."
         )
+    return table
 
 
-def _labelled_text(
-    path: Path, row: dict[str, str | None], row_number: int, text_column: str, label_column: str
-) -> LabelledText:
-    text, label = (row[column] or "" for column in (text_column, label_column))
-    for column, value in ((text_column, text), (label_column, label)):
-        if not value.strip():
+def _examples(table: Table, columns: Columns, problem_type: str) -> list[LabelledText]:
+    texts = [_document(table.path, row, columns) for row in table.rows]
+    labels = read_labels(table, columns.label, problem_type)
+    examples = [
+        LabelledText(text, label, row.number)
+        for text, label, row in zip(texts, labels, table.rows, strict=True)
+    ]
+    if problem_type == MultiLabel.name and not columns.allow_no_label:
+        _check_some_label(table.path, examples)
+    return examples
+
+
+def _document(path: Path, row: Row, columns: Columns) -> str:
+    segments = [row.cells.get(column) for column in columns.text]
+    for column, segment in zip(columns.text, segments, strict=True):
+        if segment is not None and not isinstance(segment, str):
             raise FineTuningError(
-                f"{path}, row {row_number}: the column {column!r} is empty. "
-                "Fill it in or remove the row."
+                f"{path}, row {row.number}: the column {column!r} holds {segment!r}, expected text."
             )
-    return LabelledText(text, label)
+    if not any(segment and segment.strip() for segment in segments):
+        names = " and ".join(repr(column) for column in columns.text)
+        raise FineTuningError(
+            f"{path}, row {row.number}: the column {names} is empty. Fill it in or remove the row."
+        )
+    return f" {columns.separator} ".join(segment or "" for segment in segments)
+
+
+def _own_labels(example: LabelledText) -> tuple[str, ...]:
+    return (example.label,) if isinstance(example.label, str) else example.label
+
+
+def _all_labels(examples: Sequence[LabelledText]) -> Iterator[str]:
+    for example in examples:
+        yield from _own_labels(example)
+
+
+def _check_some_label(path: Path, examples: Sequence[LabelledText]) -> None:
+    for example in examples:
+        if not example.label:
+            raise FineTuningError(
+                f"{path}, row {example.row}: no label applies to it. Give it one, remove the row, "
+                "or say --allow-no-label where that is meant."
+            )
+
+
+def _check_spelling(path: Path, examples: Sequence[LabelledText]) -> None:
+    first_with: dict[str, tuple[str, int]] = {}
+    for example in examples:
+        for label in _own_labels(example):
+            plain = " ".join(label.split()).casefold()
+            spelling, row = first_with.setdefault(plain, (label, example.row))
+            if spelling != label:
+                raise FineTuningError(
+                    f"{path}, row {example.row}: the label {label!r} and row {row}'s {spelling!r} "
+                    "differ by case or spaces only. Write them the same way."
+                )
+
+
+def _check_counts(path: Path, examples: Sequence[LabelledText], labels: Sequence[str]) -> None:
+    count_of = Counter(_all_labels(examples))
+    if unused := [label for label in labels if label not in count_of]:
+        raise FineTuningError(
+            f"{path}: the label {unused[0]!r} applies to no row. Add rows, or leave the column out."
+        )
+    if len(count_of) < 2:
+        raise FineTuningError(
+            f"{path}: all {len(examples)} rows have the label {next(iter(count_of), None)!r}, so "
+            "there is nothing to tell apart. Give rows of two classes or more."
+        )
+    for example in examples:
+        for label in _own_labels(example):
+            if count_of[label] == 1:
+                raise FineTuningError(
+                    f"{path}, row {example.row}: the label {label!r} has one row only, so it "
+                    "cannot be both trained and validated. Add rows, or merge it with another "
+                    "label."
+                )
+
+
+def _check_spread(path: Path, examples: Sequence[LabelledText]) -> None:
+    if len({example.label for example in examples}) < 2:
+        raise FineTuningError(
+            f"{path}: every row has the number {examples[0].label}, so there is nothing to learn."
+        )

@@ -4,12 +4,13 @@ Knows Markdown and the measures. Does not know how they were obtained.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
-from fine_tuning.evaluation import ClassMeasures, Evaluation
+from fine_tuning.measures import ClassMeasures, Measures
 
 _REPLACEMENT = """## Putting your own model in its place
 
-Train on your own labelled file (a CSV with one column of texts and one of labels):
+Train on your own labelled file (a column of texts and one of labels):
 
     python -m fine_tuning train --train disputes.csv --base-model answerdotai/ModernBERT-base \\
         --output-dir modernbert_dispute_classifier/final --overwrite
@@ -21,34 +22,51 @@ Or copy a model that you have already into this folder: `config.json` with `id2l
 """
 
 
-def model_card(title: str, about: str, measured_on: Mapping[str, Evaluation]) -> str:
+def model_card(title: str, about: str, measured_on: Mapping[str, Measures]) -> str:
     """The card as Markdown: what it is, a table for each data set, and how to replace it."""
     sections = [
         f"# {title}",
         about,
-        *(_measures_section(name, evaluation) for name, evaluation in measured_on.items()),
+        *(_measures_section(name, measures) for name, measures in measured_on.items()),
         _REPLACEMENT,
     ]
     return "\n\n".join(sections)
 
 
-def _measures_section(name: str, evaluation: Evaluation) -> str:
-    return "\n".join(
-        [
-            f"## Measured on {name}",
-            "",
-            f"{evaluation.documents} documents: accuracy {evaluation.accuracy:.1%},",
-            f"macro F1 {evaluation.macro_f1:.3f},",
-            f"mean score of the predicted class {evaluation.mean_top_score:.3f}.",
+def headline(measures: Measures) -> str:
+    """The measures that are one number, in a sentence: "accuracy 89.4%, macro F1 0.892, …"."""
+    return ", ".join(
+        f"{_spoken(name)} {_shown(name, value)}"
+        for name, value in asdict(measures).items()
+        if isinstance(value, float)
+    )
+
+
+def _measures_section(name: str, measures: Measures) -> str:
+    lines = [
+        f"## Measured on {name}",
+        "",
+        f"{measures.documents} documents: {headline(measures)}.",
+    ]
+    if classes := getattr(measures, "classes", ()):
+        lines += [
             "",
             "| Class | Precision | Recall | F1 | Documents |",
             "|---|---|---|---|---|",
-            *(_row(one) for one in evaluation.classes),
+            *(_row(one) for one in classes),
         ]
-    )
+    return "\n".join(lines)
 
 
 def _row(one: ClassMeasures) -> str:
     return (
         f"| {one.label} | {one.precision:.2f} | {one.recall:.2f} | {one.f1:.2f} | {one.support} |"
     )
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_f1", " F1").replace("_", " ")
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{value:.1%}" if name in {"accuracy", "exact_match"} else f"{value:.4g}"

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from fine_tuning.errors import FineTuningError
-from fine_tuning.evaluation import Evaluation
+from fine_tuning.measures import Measures
 
 LABEL_MAPPING_FILE = "label_mapping.csv"
 METRICS_FILE = "metrics.json"
@@ -38,7 +38,7 @@ def write_model_folder(
     folder: Path,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
-    measured_on: Mapping[str, Evaluation],
+    measured_on: Mapping[str, Measures],
     model_card: str,
 ) -> None:
     """Writes weights (safetensors), tokenizer, labels, measures and card into ``folder``.
@@ -53,7 +53,7 @@ def write_model_folder(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("label_id", "label"))
         writer.writerows(sorted(model.config.id2label.items()))
-    metrics = {name: asdict(evaluation) for name, evaluation in measured_on.items()}
+    metrics = {name: asdict(measures) for name, measures in measured_on.items()}
     (folder / METRICS_FILE).write_text(
         json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )

@@ -1,26 +1,40 @@
 """Fine-tunes a sequence classifier on labelled texts with Hugging Face's Trainer.
 
-Knows batches, the schedule and the regularisation. Does not know files, columns or where the
-model came from: a tokenizer and a model go in, and the model comes out trained.
+Knows the loss, the schedule, the regularisation and how a killed run goes on. Does not know
+files, columns or where the model came from: a tokenizer and a model go in, and the model comes out
+trained.
 """
 
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from transformers import (
     DataCollatorWithPadding,
+    EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    PrinterCallback,
     Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
 
+from fine_tuning.checkpoints import checkpoint_to_resume, remove_checkpoints
 from fine_tuning.labelled_texts import LabelledText
+from fine_tuning.length_groups import LengthGroupedSampler
+from fine_tuning.measures import measured
+from fine_tuning.problem_types import ProblemType, Regression, problem_type_of
+from fine_tuning.target_scale import TargetScale
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -31,12 +45,20 @@ class TrainingSettings:
     learning_rate: float = 5e-5
     weight_decay: float = 0.01
     warmup_share: float = 0.1
+    """Share of all steps over which the learning rate rises; after it, it falls as a cosine."""
     batch_size: int = 16
     max_length: int = 512
     """Tokens of a training text that are read; the trained model itself reads more."""
     label_smoothing: float = 0.0
     token_dropout: float = 0.0
-    """Share of tokens hidden behind the mask token, afresh in every batch."""
+    """Share of tokens hidden behind the mask token, afresh in every step."""
+    weigh_classes: bool = True
+    """A rare class counts as much as a common one."""
+    patience: int | None = 3
+    """Epochs without a better measure on the validation texts after which training stops and the
+    best epoch is taken; None goes to the end and takes the last."""
+    checkpoint_steps: int | None = None
+    """Keep a checkpoint every so many steps, and not only at the end of an epoch."""
     seed: int = 42
 
 
@@ -48,39 +70,20 @@ FROM_SCRATCH_SETTINGS = TrainingSettings(
     max_length=256,
     label_smoothing=0.1,
     token_dropout=0.35,
+    patience=None,
 )
-"""For a model that knows no word yet: a higher rate, and hidden tokens so that it learns many."""
+"""For a model that knows no word yet: a higher rate, and hidden tokens so that it learns many.
+
+It goes to the end: where validation texts are like the training texts, it answers them all long
+before it has learnt what other texts need.
+"""
 
 
-class TokenDroppingCollator:
-    """Pads a batch, and hides a share of its tokens so that no single word decides alone."""
+@dataclass(frozen=True)
+class TrainingHistory:
+    """What was logged after each epoch: the Trainer's names, `loss` and `eval_…`, to values."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, token_dropout: float) -> None:
-        self._pad = DataCollatorWithPadding(tokenizer)
-        self._mask_token_id = tokenizer.mask_token_id
-        self._special_ids = torch.tensor(tokenizer.all_special_ids)
-        self._token_dropout = token_dropout
-
-    def __call__(self, rows: list[Mapping[str, object]]) -> Mapping[str, torch.Tensor]:
-        batch = self._pad(rows)
-        if self._token_dropout:
-            token_ids = batch["input_ids"]
-            hidden = torch.rand(token_ids.shape) < self._token_dropout
-            hidden &= ~torch.isin(token_ids, self._special_ids)
-            batch["input_ids"] = token_ids.masked_fill(hidden, self._mask_token_id)
-        return batch
-
-
-class _ClassifierTrainer(Trainer):
-    """Trainer that hides tokens while it trains and leaves them alone while it evaluates."""
-
-    def get_eval_dataloader(self, eval_dataset=None):
-        training_collator = self.data_collator
-        self.data_collator = DataCollatorWithPadding(self.processing_class)
-        try:
-            return super().get_eval_dataloader(eval_dataset)
-        finally:
-            self.data_collator = training_collator
+    epochs: list[dict[str, float]]
 
 
 def train_classifier(
@@ -89,37 +92,129 @@ def train_classifier(
     training: Sequence[LabelledText],
     validation: Sequence[LabelledText],
     settings: TrainingSettings,
-) -> None:
-    """Trains ``model`` in place; reports the validation loss and accuracy after every epoch."""
+    *,
+    checkpoint_dir: Path,
+    run_digest: str,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> TrainingHistory:
+    """Trains ``model`` in place and leaves it as it was after its best epoch, or its last.
+
+    A run that was killed goes on from its last checkpoint in ``checkpoint_dir`` when the same
+    ``run_digest`` is given, and ends with the weights it would have ended with; FineTuningError
+    where another run's checkpoints lie there. They are removed at the end.
+    """
     set_seed(settings.seed)
-
-    def rows(examples: Sequence[LabelledText]) -> list[dict[str, object]]:
-        encodings = tokenizer(
-            [example.text for example in examples], truncation=True, max_length=settings.max_length
+    problem = problem_type_of(model.config)
+    scale = TargetScale()
+    if problem.name == Regression.name:
+        scale = TargetScale.of([example.label for example in training])
+    max_length = min(settings.max_length, tokenizer.model_max_length)
+    resume_from = checkpoint_to_resume(checkpoint_dir, run_digest)
+    trainer = _ClassifierTrainer(
+        problem=problem,
+        settings=settings,
+        weights=_class_weights(problem, training, settings),
+        model=model,
+        args=_training_arguments(checkpoint_dir, settings, problem),
+        data_collator=DataCollatorWithPadding(tokenizer),
+        train_dataset=_rows(tokenizer, training, problem, scale, max_length),
+        eval_dataset=_rows(tokenizer, validation, problem, scale, max_length),
+        processing_class=tokenizer,
+        compute_metrics=_metrics(problem, scale, validation),
+        callbacks=list(callbacks),
+    )
+    if settings.patience:
+        trainer.add_callback(EarlyStoppingCallback(settings.patience))
+    trainer.remove_callback(PrinterCallback)
+    if settings.checkpoint_steps:
+        trainer.add_callback(
+            _CheckpointEvery(settings.checkpoint_steps, len(trainer.get_train_dataloader()))
         )
-        return [
-            {"input_ids": token_ids, "labels": model.config.label2id[example.label]}
-            for token_ids, example in zip(encodings["input_ids"], examples, strict=True)
-        ]
-
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = _ClassifierTrainer(
-            model=model,
-            args=_training_arguments(folder, settings),
-            data_collator=TokenDroppingCollator(tokenizer, settings.token_dropout),
-            train_dataset=rows(training),
-            eval_dataset=rows(validation),
-            processing_class=tokenizer,
-            compute_metrics=_accuracy,
-        )
-        trainer.train()
+    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    scale.fold_into(model)
     model.eval()
+    remove_checkpoints(checkpoint_dir)
+    return TrainingHistory(_by_epoch(trainer.state.log_history))
 
 
-def _training_arguments(folder: str, settings: TrainingSettings) -> TrainingArguments:
+class _ClassifierTrainer(Trainer):
+    """Trainer with the problem's own loss, hidden tokens, and batches of one length."""
+
+    def __init__(
+        self,
+        *,
+        problem: ProblemType,
+        settings: TrainingSettings,
+        weights: Tensor | None,
+        **options: Any,
+    ) -> None:
+        self._problem = problem
+        self._settings = settings
+        self._weights = weights
+        super().__init__(**options)
+
+    def _get_train_sampler(self, train_dataset: Rows | None = None) -> LengthGroupedSampler:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [len(row["input_ids"]) for row in rows]
+        return LengthGroupedSampler(lengths, self._settings.batch_size, self._settings.seed)
+
+    def training_step(
+        self, model: nn.Module, inputs: Mapping[str, Tensor], *arguments: Any, **options: Any
+    ) -> Tensor:
+        """Hides tokens here and not where batches are made: those are made one step ahead, and a
+        resumed run would hide others."""
+        if self._settings.token_dropout:
+            inputs = {**inputs, "input_ids": self._with_hidden_tokens(inputs["input_ids"])}
+        return super().training_step(model, inputs, *arguments, **options)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The problem's loss, softened and weighted while training only."""
+        del num_items_in_batch
+        texts = {name: value for name, value in inputs.items() if name != "labels"}
+        outputs = model(**texts)
+        doubt = self._settings.label_smoothing if model.training else 0.0
+        weights = self._weights if model.training else None
+        loss = self._problem.loss(
+            outputs.logits.float(),
+            self._problem.softened(inputs["labels"], doubt),
+            None if weights is None else weights.to(outputs.logits.device),
+        )
+        return (loss, outputs) if return_outputs else loss
+
+    def _with_hidden_tokens(self, token_ids: Tensor) -> Tensor:
+        special_ids = torch.tensor(self.processing_class.all_special_ids, device=token_ids.device)
+        hidden = torch.rand(token_ids.shape, device=token_ids.device) < self._settings.token_dropout
+        hidden &= ~torch.isin(token_ids, special_ids)
+        return token_ids.masked_fill(hidden, self.processing_class.mask_token_id)
+
+
+class _CheckpointEvery(TrainerCallback):
+    """Asks for a checkpoint every so many steps, but for an epoch's last, which has its own."""
+
+    def __init__(self, steps: int, steps_an_epoch: int) -> None:
+        self._steps = steps
+        self._steps_an_epoch = steps_an_epoch
+
+    def on_step_end(
+        self, _args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        step = state.global_step
+        if step % self._steps == 0 and step % self._steps_an_epoch != 0:
+            control.should_save = True
+
+
+def _training_arguments(
+    folder: Path, settings: TrainingSettings, problem: ProblemType
+) -> TrainingArguments:
     on_gpu = torch.cuda.is_available()
     return TrainingArguments(
-        output_dir=folder,
+        output_dir=str(folder),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
@@ -127,20 +222,63 @@ def _training_arguments(folder: str, settings: TrainingSettings) -> TrainingArgu
         lr_scheduler_type="cosine",
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=2 * settings.batch_size,
-        train_sampling_strategy="group_by_length",
-        label_smoothing_factor=settings.label_smoothing,
         bf16=on_gpu and torch.cuda.is_bf16_supported(),
         fp16=on_gpu and not torch.cuda.is_bf16_supported(),
         dataloader_pin_memory=on_gpu,
         eval_strategy="epoch",
         logging_strategy="epoch",
-        save_strategy="no",
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=settings.patience is not None,
+        metric_for_best_model=problem.best_metric,
+        greater_is_better=problem.greater_is_better,
         report_to="none",
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,
+        log_level="error",
         seed=settings.seed,
     )
 
 
-def _accuracy(prediction: EvalPrediction) -> dict[str, float]:
-    predicted = prediction.predictions.argmax(axis=-1)
-    return {"accuracy": float((predicted == prediction.label_ids).mean())}
+def _class_weights(
+    problem: ProblemType, training: Sequence[LabelledText], settings: TrainingSettings
+) -> Tensor | None:
+    labels = [example.label for example in training]
+    return problem.class_weights(labels) if settings.weigh_classes else None
+
+
+def _rows(
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[LabelledText],
+    problem: ProblemType,
+    scale: TargetScale,
+    max_length: int,
+) -> Rows:
+    encodings = tokenizer(
+        [example.text for example in examples], truncation=True, max_length=max_length
+    )
+    targets = problem.targets([example.label for example in examples])
+    if problem.name == Regression.name:
+        targets = scale.standardised(targets)
+    return [
+        {"input_ids": token_ids, "labels": target}
+        for token_ids, target in zip(encodings["input_ids"], targets.tolist(), strict=True)
+    ]
+
+
+def _metrics(problem: ProblemType, scale: TargetScale, validation: Sequence[LabelledText]) -> Any:
+    labels = [example.label for example in validation]
+
+    def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+        scores = problem.scores(scale.restored(torch.as_tensor(prediction.predictions)))
+        measures = asdict(measured(problem, labels, scores))
+        return {name: value for name, value in measures.items() if isinstance(value, float)}
+
+    return compute_metrics
+
+
+def _by_epoch(log_history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    epochs: dict[float, dict[str, float]] = {}
+    for entry in log_history:
+        if "loss" in entry or "eval_loss" in entry:
+            epochs.setdefault(entry["epoch"], {}).update(entry)
+    return list(epochs.values())

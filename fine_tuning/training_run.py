@@ -1,108 +1,184 @@
 """One run of training: data that were checked, a model to start from, a folder that is written.
 
-Knows the order of the steps. Everything a user can have wrong in the data is refused by
-`TrainingData.read`, before a model is loaded.
+Knows the order of the steps: train, calibrate, measure, draw, write. Everything a user can have
+wrong in the data is refused by `TrainingData.read`, before a model is loaded.
 """
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    set_seed,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
 
-from fine_tuning.errors import FineTuningError
-from fine_tuning.evaluation import Evaluation, evaluate_classifier
-from fine_tuning.from_scratch import tiny_model, tiny_tokenizer
+from fine_tuning import pictures
+from fine_tuning.base_model import segment_separator, starting_model
+from fine_tuning.calibration import fitted_temperature
+from fine_tuning.data_split import stratified_split
+from fine_tuning.duplicates import Duplicate, duplicates_across
+from fine_tuning.evaluation import TEMPERATURE, document_logits, evaluate_classifier
 from fine_tuning.labelled_texts import (
+    Columns,
     LabelledText,
-    check_known_labels,
-    label_names,
-    read_labelled_texts,
-    stratified_split,
+    read_examples,
+    read_training_file,
 )
+from fine_tuning.measures import Measures, measured
 from fine_tuning.model_card import model_card
 from fine_tuning.model_folder import write_model_folder
+from fine_tuning.problem_types import ProblemType, Regression, problem_type_of
 from fine_tuning.training import TrainingSettings, train_classifier
 
-_VALIDATION_SHARE = 0.1
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Where the labelled texts lie."""
+
+    train: Path
+    validation: Path | None = None
+    """None holds out a tenth of the training file."""
+    test: Path | None = None
+    """Measured once, after everything else is done."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Checked rows and their classes; ``source`` is the training file's name, for the card."""
+    """Checked rows, the problem they pose, and what the model card says of them."""
 
-    source: str
-    labels: list[str]
+    title: str
+    about: str
+    problem: ProblemType
     training: list[LabelledText]
     validation: list[LabelledText]
+    test: list[LabelledText]
 
     @classmethod
     def read(
-        cls,
-        train_file: Path,
-        validation_file: Path | None,
-        text_column: str,
-        label_column: str,
-        seed: int,
+        cls, files: TrainingFiles, columns: Columns, base_model: str | None, seed: int
     ) -> "TrainingData":
-        """Reads and checks both files; without a second one, a tenth of the first is held out."""
-        training = read_labelled_texts(train_file, text_column, label_column)
-        labels = label_names(training)
-        if validation_file:
-            validation = read_labelled_texts(validation_file, text_column, label_column)
-            check_known_labels(validation_file, validation, labels)
+        """Reads and checks every file, whose segments the base model's separator will part."""
+        columns = columns.parted_by(segment_separator(base_model))
+        labelled = read_training_file(files.train, columns)
+        if files.validation:
+            training = labelled.examples
+            validation = read_examples(files.validation, columns, labelled.problem)
         else:
-            training, validation = stratified_split(training, _VALIDATION_SHARE, seed)
-        return cls(train_file.name, labels, training, validation)
+            training, validation = stratified_split(
+                labelled.examples, labelled.problem, VALIDATION_SHARE, seed
+            )
+        test = read_examples(files.test, columns, labelled.problem) if files.test else []
+        return cls(
+            title=f"{files.train.stem}: {labelled.problem.name.replace('_', ' ')}",
+            about=_about(files, columns, base_model, len(training)),
+            problem=labelled.problem,
+            training=training,
+            validation=validation,
+            test=test,
+        )
+
+    def duplicates(self) -> dict[str, list[Duplicate]]:
+        """Held-out texts that were also trained on, by the name of the held-out part."""
+        return {
+            name: found
+            for name, held_out in (("validation", self.validation), ("test", self.test))
+            if (found := duplicates_across(self.training, held_out))
+        }
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run left behind besides the folder: its measures by name of data set."""
+
+    measured_on: dict[str, Measures]
+    temperature: float
 
 
 def train_and_write(
-    data: TrainingData, base_model: str | None, settings: TrainingSettings, output_dir: Path
-) -> Evaluation:
-    """Trains, measures on the validation rows and writes ``output_dir``.
+    data: TrainingData,
+    base_model: str | None,
+    settings: TrainingSettings,
+    *,
+    output_dir: Path,
+    checkpoint_dir: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> FinishedRun:
+    """Trains, calibrates on the validation rows, measures and writes ``output_dir``.
 
     ``base_model`` None starts from a small untrained model. Raises FineTuningError for a base
     model that cannot be loaded.
     """
-    set_seed(settings.seed)
-    if base_model:
-        model, tokenizer = _pretrained(base_model, data.labels)
-    else:
-        tokenizer = tiny_tokenizer(example.text for example in data.training)
-        model = tiny_model(tokenizer, data.labels)
-    train_classifier(model, tokenizer, data.training, data.validation, settings)
-    evaluation = evaluate_classifier(model, tokenizer, data.validation)
-    measured_on = {"validation": evaluation}
-    about = (
-        f"Trained on {len(data.training)} texts of `{data.source}`, "
-        + (f"starting from `{base_model}`." if base_model else "from scratch.")
-        + f" Classes: {', '.join(data.labels)}."
+    texts = [example.text for example in data.training]
+    model, tokenizer = starting_model(base_model, data.problem, texts, settings.seed)
+    history = train_classifier(
+        *(model, tokenizer, data.training, data.validation, settings),
+        checkpoint_dir=checkpoint_dir,
+        run_digest=_digest(data, base_model, settings),
+        callbacks=callbacks,
     )
-    card = model_card("Dispute classifier", about, measured_on)
+    uncalibrated = calibrate(model, tokenizer, data.validation)
+    held_out = {"validation": data.validation} | ({"test": data.test} if data.test else {})
+    evaluations = {
+        name: evaluate_classifier(model, tokenizer, examples) for name, examples in held_out.items()
+    }
+    measured_on = {
+        "validation before calibration": uncalibrated,
+        **{name: evaluation.measures for name, evaluation in evaluations.items()},
+    }
+    card = model_card(data.title, f"{data.about}\n\n{_caveats(data, model)}", measured_on)
     write_model_folder(output_dir, model, tokenizer, measured_on, card)
-    return evaluation
+    pictures.draw_training_curve(history, data.problem.best_metric, output_dir)
+    pictures.draw_answers(data.problem, data.validation, evaluations["validation"], output_dir)
+    pictures.draw_calibration(uncalibrated, evaluations["validation"].measures, output_dir)
+    return FinishedRun(measured_on, getattr(model.config, TEMPERATURE))
 
 
-def _pretrained(
-    base_model: str, labels: list[str]
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base_model)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            base_model,
-            id2label=dict(enumerate(labels)),
-            label2id={label: index for index, label in enumerate(labels)},
-            ignore_mismatched_sizes=True,
+def calibrate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    validation: Sequence[LabelledText],
+) -> Measures:
+    """Puts the temperature into the model's config; the measures as they were without it."""
+    problem = problem_type_of(model.config)
+    labels = [example.label for example in validation]
+    logits = document_logits(model, tokenizer, [example.text for example in validation])
+    temperature = fitted_temperature(problem, logits, problem.targets(labels))
+    setattr(model.config, TEMPERATURE, temperature)
+    return measured(problem, labels, problem.scores(logits))
+
+
+def _about(files: TrainingFiles, columns: Columns, base_model: str | None, texts: int) -> str:
+    start = f"starting from `{base_model}`" if base_model else "from scratch"
+    about = f"Trained on {texts} texts of `{files.train.name}`, {start}."
+    if len(columns.text) > 1:
+        shape = f" {columns.separator} ".join(columns.text)
+        about += f" A document is written `{shape}`, in one line."
+    return about
+
+
+def _caveats(data: TrainingData, model: PreTrainedModel) -> str:
+    sentences = [f"Answers: {', '.join(data.problem.labels)}."]
+    if data.problem.name != Regression.name:
+        sentences.append(
+            f"Scores are calibrated: logits are divided by {getattr(model.config, TEMPERATURE)} "
+            f"(`{TEMPERATURE}` in config.json), fitted on the validation texts."
         )
-    except (OSError, ValueError) as error:
-        raise FineTuningError(
-            f"Could not load the base model {base_model!r}: {error} "
-            "Where the Hugging Face hub cannot be reached, give --base-model the path of a local "
-            "folder, or use --from-scratch tiny."
-        ) from error
-    return model, tokenizer
+    sentences += [
+        f"{len(found)} of the {name} texts nearly repeat a training text, which flatters the "
+        "measures on them."
+        for name, found in data.duplicates().items()
+    ]
+    return "\n".join(sentences)
+
+
+def _digest(data: TrainingData, base_model: str | None, settings: TrainingSettings) -> str:
+    """Two runs with one digest take the same steps."""
+    told = [
+        base_model,
+        asdict(settings),
+        [data.problem.name, data.problem.labels],
+        [[(one.text, one.label) for one in part] for part in (data.training, data.validation)],
+    ]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()

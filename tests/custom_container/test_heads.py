@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import ModernBertConfig
 
+from src.errors import ModelError
 from src.heads import head_for
 
 
@@ -55,3 +56,20 @@ def test_two_labels_are_a_choice():
 
     assert prediction["predicted_class"] == "yes"
     assert prediction["top_predictions"][0]["score"] == pytest.approx(0.880797)
+
+
+def test_the_temperature_of_the_config_cools_scores_and_changes_no_class():
+    """Logits are divided by it: at 2, a logit of 2 counts as 1."""
+    logits = torch.tensor([[0.0, 2.0]])
+
+    prediction = head(labels=["no", "yes"], calibration_temperature=2.0).prediction(logits)
+
+    assert prediction["predicted_class"] == "yes"
+    assert prediction["top_predictions"][0]["score"] == pytest.approx(0.731059)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, "hot", float("inf")])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    """The sentence names the entry of config.json."""
+    with pytest.raises(ModelError, match="calibration_temperature"):
+        head(calibration_temperature=temperature)

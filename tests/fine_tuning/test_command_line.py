@@ -1,53 +1,11 @@
 """The commands as a user types them, up to the exit code."""
 
-import contextlib
 import csv
-import io
 import json
-from dataclasses import dataclass
 
 import pytest
+from PIL import Image
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-from fine_tuning.command_line import main
-
-
-@dataclass(frozen=True)
-class Ended:
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-def fine_tuning(*arguments: object) -> Ended:
-    stdout, stderr = io.StringIO(), io.StringIO()
-    with (
-        contextlib.redirect_stdout(stdout),
-        contextlib.redirect_stderr(stderr),
-        pytest.raises(SystemExit) as ended,
-    ):
-        main([str(argument) for argument in arguments])
-    return Ended(ended.value.code, stdout.getvalue(), stderr.getvalue())
-
-
-@pytest.fixture(scope="module")
-def disputes_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "disputes.csv"
-    generated = fine_tuning("generate-disputes", "--output", path, "--documents", 200)
-    assert generated.exit_code == 0, generated.stderr
-    return path
-
-
-@pytest.fixture(scope="module")
-def model_dir(tmp_path_factory, disputes_file):
-    folder = tmp_path_factory.mktemp("model") / "final"
-    trained = fine_tuning(
-        *("train", "--train", disputes_file, "--from-scratch", "tiny"),
-        *("--output-dir", folder, "--epochs", 1, "--max-length", 64),
-    )
-    assert trained.exit_code == 0, trained.stderr
-    assert "accuracy" in trained.stdout
-    return folder
 
 
 def test_a_trained_folder_loads_and_names_its_labels(model_dir):
@@ -59,21 +17,62 @@ def test_a_trained_folder_loads_and_names_its_labels(model_dir):
     logits = model(**tokenizer("The landlord kept the deposit.", return_tensors="pt")).logits
     assert logits.shape == (1, 10)
     assert model.config.id2label == mapping
+    assert model.config.problem_type == "single_label_classification"
     assert {path.name for path in model_dir.iterdir()} == {
         *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
         *("special_tokens_map.json", "label_mapping.csv", "metrics.json", "MODEL_CARD.md"),
+        *("confusion_matrix.png", "calibration.png", "training_curve.png"),
     }
+    assert not model_dir.with_name("final.checkpoints").exists()
 
 
-def test_evaluate_prints_the_measures(model_dir, disputes_file):
+def test_a_trained_folder_can_be_saved_again_by_transformers(model_dir, tmp_path):
+    """The temperature in its config is none of transformers' own generation parameters."""
+    model = AutoModelForSequenceClassification.from_pretrained(model_dir)
+    model.save_pretrained(tmp_path)
+    kept = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert kept["calibration_temperature"] == model.config.calibration_temperature > 0
+
+
+def test_the_pictures_are_pictures(model_dir):
+    """Each can be opened, and none is blank."""
+    for name in ("confusion_matrix.png", "calibration.png", "training_curve.png"):
+        with Image.open(model_dir / name) as picture:
+            assert min(picture.size) > 300
+            assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 20
+
+
+def test_evaluate_prints_the_measures(fine_tuning, model_dir, disputes_file):
     """All rows are counted, each class with its own."""
     run = fine_tuning("evaluate", "--model-dir", model_dir, "--test", disputes_file, "--json")
     measures = json.loads(run.stdout)
     assert measures["documents"] == 200
     assert [one["support"] for one in measures["classes"]] == [20] * 10
+    stated = json.loads((model_dir / "metrics.json").read_text(encoding="utf-8"))
+    assert measures["accuracy"] == pytest.approx(stated["test"]["accuracy"])
 
 
-def test_a_trained_folder_can_be_the_base_model(model_dir, disputes_file, tmp_path):
+def test_evaluate_names_the_rows_of_the_surest_mistakes(fine_tuning, model_dir, disputes_file):
+    """A model trained for seconds makes mistakes; at most twenty are told, the surest first."""
+    run = fine_tuning("evaluate", "--model-dir", model_dir, "--test", disputes_file)
+    told = [line for line in run.stdout.splitlines() if line.startswith("  row ")]
+    scores = [float(line.split("(")[1].split(")")[0]) for line in told]
+    assert 1 <= len(told) <= 20
+    assert scores == sorted(scores, reverse=True)
+    assert "most confused:" in run.stdout
+
+
+def test_folds_measure_every_row_once(fine_tuning, disputes_file):
+    """Two folds of 100 rows, each measured with all ten classes."""
+    run = fine_tuning(
+        *("evaluate", "--test", disputes_file, "--folds", 2, "--from-scratch", "tiny", "--json"),
+        *("--epochs", 0.3, "--max-length", 32),
+    )
+    measured_on = json.loads(run.stdout)
+    assert [measured_on[name]["documents"] for name in ("fold 1", "fold 2")] == [100, 100]
+
+
+def test_a_trained_folder_can_be_the_base_model(fine_tuning, model_dir, disputes_file, tmp_path):
     """Training goes on from a local folder, as it does from a model of the hub."""
     run = fine_tuning(
         *("train", "--train", disputes_file, "--base-model", model_dir, "--epochs", 0.1),
@@ -83,7 +82,7 @@ def test_a_trained_folder_can_be_the_base_model(model_dir, disputes_file, tmp_pa
     assert (tmp_path / "next" / "model.safetensors").exists()
 
 
-def test_a_folder_that_holds_a_model_is_kept(model_dir, disputes_file):
+def test_a_folder_that_holds_a_model_is_kept(fine_tuning, model_dir, disputes_file):
     """Without --overwrite nothing is trained over another model."""
     before = (model_dir / "model.safetensors").stat().st_mtime_ns
     run = fine_tuning(
@@ -95,18 +94,19 @@ def test_a_folder_that_holds_a_model_is_kept(model_dir, disputes_file):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "sentence"),
+    ("arguments", "ends_with"),
     [
-        (("--from-scratch", "tiny", "--text-column", "words"), 1, "no column 'words'"),
-        (("--base-model", "no/such/folder"), 1, "Could not load the base model"),
-        ((), 2, "Give either --base-model or --from-scratch"),
-        (("--from-scratch", "tiny", "--base-model", "x"), 2, "Give either"),
+        (("--from-scratch", "tiny", "--text-column", "words"), (1, "no column 'words'")),
+        (("--base-model", "no/such/folder"), (1, "give --base-model the path of a local folder")),
+        ((), (2, "Give either --base-model or --from-scratch")),
+        (("--from-scratch", "tiny", "--base-model", "x"), (2, "Give either")),
     ],
 )
-def test_a_wrong_call_is_one_sentence(disputes_file, tmp_path, arguments, exit_code, sentence):
+def test_a_wrong_call_is_one_sentence(fine_tuning, disputes_file, tmp_path, arguments, ends_with):
     """The fault is named, and no folder is left behind."""
     folder = tmp_path / "final"
     run = fine_tuning("train", "--train", disputes_file, *arguments, "--output-dir", folder)
+    exit_code, sentence = ends_with
     assert run.exit_code == exit_code
     assert sentence in run.stderr
-    assert not folder.exists()
+    assert list(tmp_path.iterdir()) == []

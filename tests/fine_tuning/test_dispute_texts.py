@@ -8,7 +8,7 @@ import pytest
 from fine_tuning.demonstration_model import HANDWRITTEN_FILE
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts, long_dispute_text
-from fine_tuning.labelled_texts import read_labelled_texts
+from fine_tuning.labelled_texts import Columns, LabelledText, read_training_file
 
 _LONGEST_SHARED_RUN_IN_WORDS = 7
 
@@ -28,7 +28,7 @@ def test_the_same_seed_writes_the_same_texts(grammar):
 def test_every_label_comes_equally_often(grammar):
     """Classes are balanced, and they are the handwritten set's own."""
     counts = Counter(example.label for example in dispute_texts(grammar, 200, 1))
-    handwritten = Counter(example.label for example in read_labelled_texts(HANDWRITTEN_FILE))
+    handwritten = Counter(example.label for example in handwritten_examples())
     assert set(counts.values()) == {20}
     assert set(counts) == set(handwritten)
 
@@ -53,7 +53,7 @@ def test_generated_texts_keep_apart_from_the_handwritten_ones(grammar):
     for example in dispute_texts(grammar, 4000, 1):
         generated |= _runs_of_words(example.text, length)
     handwritten = set()
-    for example in read_labelled_texts(HANDWRITTEN_FILE):
+    for example in handwritten_examples():
         handwritten |= _runs_of_words(example.text, length)
     assert len(handwritten) > 1000
     assert handwritten & generated == set()
@@ -61,9 +61,13 @@ def test_generated_texts_keep_apart_from_the_handwritten_ones(grammar):
 
 def test_the_handwritten_set_is_balanced_and_has_no_repeats():
     """At least 120 different descriptions, as many of each class."""
-    examples = read_labelled_texts(HANDWRITTEN_FILE)
+    examples = handwritten_examples()
     assert len({example.text for example in examples}) == len(examples) >= 120
     assert len(set(Counter(example.label for example in examples).values())) == 1
+
+
+def handwritten_examples() -> list[LabelledText]:
+    return read_training_file(HANDWRITTEN_FILE, Columns()).examples
 
 
 def _runs_of_words(text: str, length: int) -> set[tuple[str, ...]]:

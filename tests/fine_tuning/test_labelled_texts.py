@@ -1,64 +1,161 @@
 """Labelled files: what is read, and what is refused with a sentence that names the row."""
 
+import json
+import re
+
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from fine_tuning.errors import FineTuningError
 from fine_tuning.labelled_texts import (
+    Columns,
     LabelledText,
-    label_names,
-    read_labelled_texts,
-    stratified_split,
+    read_examples,
+    read_training_file,
     write_labelled_texts,
 )
+from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
+
+ROWS = [{"text": f"text {place}", "label": "AB"[place % 2]} for place in range(4)]
+
+
+def written(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    """Commas, quotes and line breaks survive."""
-    examples = [LabelledText('He said "no", twice.\nThen left.', "A"), LabelledText("é 😡", "B")]
+    """Commas, quotes, line breaks and characters that Python takes for line ends survive."""
+    texts = ('He said "no", twice.\nThen left.', "é 😡", "a\u2028b\x85c", "d\r\ne")
+    examples = [LabelledText(text, "AB"[place % 2]) for place, text in enumerate(texts)]
     write_labelled_texts(tmp_path / "new" / "rows.csv", examples)
-    assert read_labelled_texts(tmp_path / "new" / "rows.csv") == examples
+    labelled = read_training_file(tmp_path / "new" / "rows.csv", Columns())
+    assert labelled.examples == examples
+    assert labelled.problem == SingleLabel(("A", "B"))
+    assert [example.row for example in labelled.examples] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_every_kind_of_file_tells_the_same(tmp_path, suffix):
+    """CSV, TSV, JSON Lines and Parquet with the same rows give the same examples."""
+    path = tmp_path / f"rows.{suffix}"
+    if suffix == "parquet":
+        parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+    elif suffix == "jsonl":
+        written(path, "\n".join(map(json.dumps, ROWS)))
+    else:
+        mark = {"csv": ",", "tsv": "\t"}[suffix]
+        written(path, "\n".join(mark.join(row) for row in (ROWS[0], *map(dict.values, ROWS))))
+    examples = read_training_file(path, Columns()).examples
+    assert [(one.text, one.label) for one in examples] == [tuple(row.values()) for row in ROWS]
+
+
+def test_several_text_columns_are_segments(tmp_path):
+    """They are joined by the tokenizer's separator, and an empty one keeps its place."""
+    path = written(tmp_path / "a.csv", "casePart1,casePart2,label\nx,y,A\nz,,A\nv,w,B\nu,t,B\n")
+    columns = Columns(text=("casePart1", "casePart2")).parted_by("</s>")
+    texts = [example.text for example in read_training_file(path, columns).examples]
+    assert texts == ["x </s> y", "z </s> ", "v </s> w", "u </s> t"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem", "first"),
+    [
+        ("a.csv", "text,x,y\na,1,0\nb,0,1\nc,1,1\nd,1,1\n", MultiLabel(("x", "y")), ("x",)),
+        (
+            "a.jsonl",
+            '{"text":"a","label":["q","p"]}\n{"text":"b","label":["q"]}\n{"text":"c","label":["p"]}',
+            MultiLabel(("p", "q")),
+            ("q", "p"),
+        ),
+        ("a.csv", "text,label\na,1.5\nb,2\nc,3.5\n", Regression(("label",)), 1.5),
+        ("a.csv", "text,label\na,1\nb,2\nc,1\nd,2\n", SingleLabel(("1", "2")), "1"),
+    ],
+    ids=["columns of 0 and 1", "lists", "fractions", "whole numbers are classes"],
+)
+def test_the_label_columns_tell_the_problem(tmp_path, name, content, problem, first):
+    """Multi-label, regression and classes are told apart without a flag."""
+    path = written(tmp_path / name, content)
+    labels = ("x", "y") if "x" in problem.labels else ("label",)
+    labelled = read_training_file(path, Columns(label=labels))
+    assert labelled.problem == problem
+    assert labelled.examples[0].label == first
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"words,label\nx,A\n", "no column 'text'"),
-        (b"text,label\nx,A\n  ,B\n", "row 3: the column 'text' is empty"),
-        (b"text,label\nx\n", "row 2: the column 'label' is empty"),
-        (b"text,label\n", "no rows below its header"),
-        (b"", "no column 'text' or 'label'"),
-        (b"text,label\n\xff\xfe,A\n", "not UTF-8"),
-        (b'text,label\n"open,A\n', "not valid CSV"),
+        ("words,label\nx,A\n", "no column 'text'"),
+        ("text,label\nx,A\n  ,B\n", "row 3: the column 'text' is empty"),
+        ("text,label\nx\n", "row 2: the column 'label' is empty"),
+        ("text,label\nx,A,more\n", "row 2 has more cells than the header"),
+        ("text,label\n", "no rows below its header"),
+        ("", "no rows below its header"),
+        (b"text,label\nx,A\n\xe9t\xe9,A\n", "line 3, byte 15 of the file, is not UTF-8"),
+        ("text,label\nx,A\n".encode("utf-16"), "looks like UTF-16"),
+        ('text,label\n"open,A\n', "not valid CSV"),
+        ("text,label\nx,A\ny,A\n", "nothing to tell apart"),
+        ("text,label\nx,A\ny,A\nz,B\n", "row 4: the label 'B' has one row only"),
+        ("text,label\nx,Rent\ny,rent \nz,Rent\n", "row 3: the label 'rent ' and row 2's 'Rent'"),
+        ("text,label\na,1.5\nb,2.5\nc,n/a\nd,3.5\n", "row 4: the column 'label' holds 'n/a'"),
+        ("text,label\na,1.5\nb,1.5\n", "every row has the number 1.5"),
     ],
 )
 def test_a_bad_file_is_refused(tmp_path, content, sentence):
     """Each fault of a file gets the sentence that names it."""
-    path = tmp_path / "bad.csv"
-    path.write_bytes(content)
-    with pytest.raises(FineTuningError, match=sentence):
-        read_labelled_texts(path)
+    path = written(tmp_path / "bad.csv", content)
+    with pytest.raises(FineTuningError, match=re.escape(sentence)):
+        read_training_file(path, Columns())
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("text,x,y\na,1,0\nb,2,1\n", "row 3: the column 'x' holds '2', expected 0 or 1"),
+        ("text,x,y\na,1,0\nb,0,0\n", "row 3: no label applies to it"),
+        ("text,x,y\na,1,0\nb,1,0\n", "the label 'y' applies to no row"),
+    ],
+)
+def test_bad_label_columns_are_refused(tmp_path, content, sentence):
+    """Several label columns hold 0 and 1, and each row and each label has its use."""
+    path = written(tmp_path / "bad.csv", content)
+    with pytest.raises(FineTuningError, match=re.escape(sentence)):
+        read_training_file(path, Columns(label=("x", "y")))
+
+
+def test_rows_without_a_label_are_taken_where_that_is_meant(tmp_path):
+    """With allow_no_label a row of zeros is an example like another."""
+    path = written(tmp_path / "a.csv", "text,x,y\na,1,0\nb,0,0\nc,1,1\nd,0,1\n")
+    columns = Columns(label=("x", "y"), allow_no_label=True)
+    assert read_training_file(path, columns).examples[1].label == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.jsonl", '{"text": "a"', "row 1 is not JSON"),
+        ("a.jsonl", "\n[1]\n", "row 2 is a JSON list"),
+        ("a.jsonl", '{"text": 5, "label": "A"}', "row 1: the column 'text' holds 5"),
+        ("a.parquet", "PAR0", "it is not Parquet"),
+        ("a.xlsx", "x", "its name ends in '.xlsx'"),
+    ],
+)
+def test_other_broken_files_are_refused(tmp_path, name, content, sentence):
+    """A file is what its ending says, or a sentence says where it is not."""
+    path = written(tmp_path / name, content)
+    with pytest.raises(FineTuningError, match=re.escape(sentence)):
+        read_training_file(path, Columns())
 
 
 def test_a_missing_file_is_refused(tmp_path):
     """A path that does not exist is named."""
     with pytest.raises(FineTuningError, match=r"nowhere\.csv: No such file"):
-        read_labelled_texts(tmp_path / "nowhere.csv")
+        read_training_file(tmp_path / "nowhere.csv", Columns())
 
 
-@pytest.mark.parametrize(
-    ("labels", "sentence"), [("AAA", "nothing to tell apart"), ("AAB", "'B' has one row only")]
-)
-def test_labels_that_cannot_be_learnt_are_refused(labels, sentence):
-    """One class alone, and a class with a single row, leave nothing to train or to validate."""
-    with pytest.raises(FineTuningError, match=sentence):
-        label_names([LabelledText("x", label) for label in labels])
-
-
-def test_a_split_holds_out_the_same_share_of_each_class():
-    """Every row lands on one side, rare classes on both sides."""
-    examples = [LabelledText(f"{label}{n}", label) for label in "AB" for n in range(20)]
-    examples += [LabelledText("C0", "C"), LabelledText("C1", "C")]
-    training, validation = stratified_split(examples, 0.1, seed=1)
-    assert sorted(example.label for example in validation) == ["A", "A", "B", "B", "C"]
-    assert {*training, *validation} == set(examples)
-    assert len(training) + len(validation) == len(examples)
+def test_a_label_unseen_in_training_is_refused(tmp_path):
+    """A validation or test file may not bring a label of its own."""
+    path = written(tmp_path / "test.csv", "text,label\nx,A\ny,C\n")
+    with pytest.raises(FineTuningError, match=r"row 3: the label 'C' is not one"):
+        read_examples(path, Columns(), SingleLabel(("A", "B")))

@@ -1,0 +1,40 @@
+"""The folder a run keeps its checkpoints in, and whether a checkpoint is this run's own.
+
+Knows names and digests. Does not know what a checkpoint holds.
+"""
+
+import shutil
+from pathlib import Path
+
+from fine_tuning.errors import FineTuningError
+
+_RUN_FILE = "run.sha256"
+_WRITTEN_LAST = "trainer_state.json"
+"""The Trainer writes it after everything else, so a checkpoint without it is half of one."""
+
+
+def checkpoint_to_resume(folder: Path, run_digest: str) -> Path | None:
+    """The newest whole checkpoint in ``folder``, None where there is none yet.
+
+    ``run_digest`` tells data, base model and settings; FineTuningError where the checkpoints are
+    those of another run.
+    """
+    run_file = folder / _RUN_FILE
+    if run_file.exists() and run_file.read_text() != run_digest:
+        raise FineTuningError(
+            f"{folder} holds checkpoints of a run with other data or settings. Repeat that run's "
+            "command to finish it, remove the folder, or give another --checkpoint-dir."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    run_file.write_text(run_digest)
+    whole = [path for path in folder.glob("checkpoint-*") if (path / _WRITTEN_LAST).is_file()]
+    return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Removes what a finished run no longer needs, and nothing else that lies there."""
+    for path in folder.glob("checkpoint-*"):
+        shutil.rmtree(path)
+    (folder / _RUN_FILE).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()

@@ -1,0 +1,128 @@
+"""Options that several commands share: columns, the starting model, how to train.
+
+Knows click. Does not know what the values are used for.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fine_tuning.labelled_texts import LABEL_COLUMN, TEXT_COLUMN, Columns
+from fine_tuning.problem_types import PROBLEM_TYPES
+from fine_tuning.training import FROM_SCRATCH_SETTINGS, TrainingSettings
+
+Command = Callable[..., Any]
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FINAL_FOLDER = Path("modernbert_dispute_classifier/final")
+FILE_KINDS = "CSV, TSV, JSON Lines or Parquet."
+
+
+def _split_names(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+_COLUMN_OPTIONS = (
+    click.option(
+        "--text-column",
+        multiple=True,
+        default=[TEXT_COLUMN],
+        show_default=True,
+        callback=_split_names,
+        help="Several (repeated, or with commas) are joined as the segments of one document.",
+    ),
+    click.option(
+        "--label-column",
+        multiple=True,
+        default=[LABEL_COLUMN],
+        show_default=True,
+        callback=_split_names,
+        help="Several hold 0 or 1 each: multi-label.",
+    ),
+    click.option(
+        "--problem-type",
+        type=click.Choice(list(PROBLEM_TYPES)),
+        help="Else told from the label column: lists, numbers with a fraction, or classes.",
+    ),
+    click.option(
+        "--allow-no-label", is_flag=True, help="Take multi-label rows to which no label applies."
+    ),
+)
+_STARTING_OPTIONS = (
+    click.option("--base-model", help="Folder or Hugging Face name of a pretrained model."),
+    click.option("--from-scratch", type=click.Choice(["tiny"]), help="Needs no base model."),
+)
+_SETTING_OPTIONS = (
+    click.option("--epochs", type=click.FloatRange(min=0, min_open=True)),
+    click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True)),
+    click.option("--batch-size", type=click.IntRange(min=1)),
+    click.option(
+        "--max-length", type=click.IntRange(4, 8192), help="Tokens read of a training text."
+    ),
+    click.option(
+        "--weigh-classes/--no-weigh-classes",
+        default=None,
+        help="Let a rare class count as much as a common one.  [default: weigh]",
+    ),
+    click.option(
+        "--patience",
+        type=click.IntRange(min=1),
+        help="Epochs without improvement after which training stops.",
+    ),
+    click.option(
+        "--checkpoint-steps", type=click.IntRange(min=1), help="Keep a checkpoint this often."
+    ),
+    click.option("--seed", type=click.IntRange(min=0)),
+)
+_OUTPUT_OPTIONS = (
+    click.option("--output-dir", type=FOLDER, default=FINAL_FOLDER, show_default=True),
+    click.option("--overwrite", is_flag=True, help="Replace a model that lies there."),
+    click.option(
+        "--checkpoint-dir",
+        type=FOLDER,
+        help="Where a killed run finds how far it was.  [default: beside --output-dir]",
+    ),
+)
+
+
+def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    return lambda command: reduce(lambda wrapped, add: add(wrapped), reversed(options), command)
+
+
+column_options = _all(_COLUMN_OPTIONS)
+starting_options = _all(_STARTING_OPTIONS)
+setting_options = _all(_SETTING_OPTIONS)
+output_options = _all(_OUTPUT_OPTIONS)
+
+
+def columns_from(
+    text_column: tuple[str, ...],
+    label_column: tuple[str, ...],
+    problem_type: str | None,
+    allow_no_label: bool,
+) -> Columns:
+    """The columns that the options name."""
+    return Columns(text_column, label_column, problem_type, allow_no_label=allow_no_label)
+
+
+def check_start(base_model: str | None, from_scratch: str | None) -> None:
+    """Raises UsageError unless exactly one way to start was chosen."""
+    if bool(base_model) == bool(from_scratch):
+        raise click.UsageError("Give either --base-model or --from-scratch.")
+
+
+def settings_from(base_model: str | None, chosen: dict[str, Any]) -> TrainingSettings:
+    """The chosen settings, and for all others those that suit the starting model."""
+    defaults = TrainingSettings() if base_model else FROM_SCRATCH_SETTINGS
+    return replace(defaults, **{name: value for name, value in chosen.items() if value is not None})
+
+
+def checkpoint_dir_beside(output_dir: Path) -> Path:
+    """Where checkpoints lie unless the user says otherwise."""
+    return output_dir.with_name(f"{output_dir.name}.checkpoints")

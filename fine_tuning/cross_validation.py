@@ -1,0 +1,42 @@
+"""Measures a recipe rather than a model: trains it several times, each time on other rows.
+
+Knows folds and what is done with each. Does not know how training or measuring goes.
+"""
+
+import tempfile
+from pathlib import Path
+
+from fine_tuning.base_model import segment_separator, starting_model
+from fine_tuning.data_split import stratified_folds, stratified_split
+from fine_tuning.evaluation import evaluate_classifier
+from fine_tuning.labelled_texts import Columns, read_training_file
+from fine_tuning.measures import Measures
+from fine_tuning.training import TrainingSettings, train_classifier
+from fine_tuning.training_run import VALIDATION_SHARE, calibrate
+
+
+def cross_validate(
+    file: Path, columns: Columns, base_model: str | None, settings: TrainingSettings, folds: int
+) -> dict[str, Measures]:
+    """The measures of each fold, by its name.
+
+    A fold's own held-out rows choose neither its epoch nor its temperature: a tenth of its training
+    rows does.
+    """
+    labelled = read_training_file(file, columns.parted_by(segment_separator(base_model)))
+    problem = labelled.problem
+    measured_on = {}
+    parts = stratified_folds(labelled.examples, problem, folds, settings.seed)
+    for number, (rows, held_out) in enumerate(parts, start=1):
+        training, validation = stratified_split(rows, problem, VALIDATION_SHARE, settings.seed)
+        texts = [example.text for example in training]
+        model, tokenizer = starting_model(base_model, problem, texts, settings.seed)
+        with tempfile.TemporaryDirectory() as folder:
+            train_classifier(
+                *(model, tokenizer, training, validation, settings),
+                checkpoint_dir=Path(folder),
+                run_digest=f"fold {number}",
+            )
+        calibrate(model, tokenizer, validation)
+        measured_on[f"fold {number}"] = evaluate_classifier(model, tokenizer, held_out).measures
+    return measured_on

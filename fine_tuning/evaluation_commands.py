@@ -1,0 +1,123 @@
+"""`evaluate`: measures a trained model on a labelled file, or a recipe by k-fold.
+
+Knows click and what is said on the terminal. Does not know how anything is measured.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fine_tuning.command_options import (
+    FILE,
+    FILE_KINDS,
+    FINAL_FOLDER,
+    FOLDER,
+    check_start,
+    column_options,
+    columns_from,
+    setting_options,
+    settings_from,
+    starting_options,
+)
+from fine_tuning.cross_validation import cross_validate
+from fine_tuning.evaluation import Evaluation, evaluate_classifier
+from fine_tuning.labelled_texts import Columns, LabelledText, read_examples
+from fine_tuning.measures import ClassificationMeasures, Measures
+from fine_tuning.model_card import headline
+from fine_tuning.model_folder import load_model_folder
+from fine_tuning.problem_types import problem_type_of
+
+_CONFUSIONS_SHOWN = 10
+_CHARACTERS_SHOWN = 60
+
+
+@click.command()
+@click.option("--model-dir", type=FOLDER, default=FINAL_FOLDER, show_default=True)
+@click.option("--test", "test_file", type=FILE, required=True, help=FILE_KINDS)
+@column_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    help="Train this many models on --test instead, each measured on the rows held out from it; "
+    "takes the options of `train` below and no --model-dir.",
+)
+@starting_options
+@setting_options
+def evaluate(
+    *,
+    model_dir: Path,
+    test_file: Path,
+    text_column: tuple[str, ...],
+    label_column: tuple[str, ...],
+    problem_type: str | None,
+    allow_no_label: bool,
+    as_json: bool,
+    folds: int | None,
+    base_model: str | None,
+    from_scratch: str | None,
+    **chosen: Any,
+) -> None:
+    """Measures a trained model on a labelled file."""
+    columns = columns_from(text_column, label_column, problem_type, allow_no_label)
+    if folds:
+        check_start(base_model, from_scratch)
+        settings = settings_from(base_model, chosen)
+        measured_on = cross_validate(test_file, columns, base_model, settings, folds)
+        _print_all(measured_on, as_json)
+        return
+    evaluation, examples = _evaluated(model_dir, test_file, columns)
+    _print_all({str(test_file): evaluation.measures}, as_json)
+    if not as_json:
+        _print_mistakes(evaluation, examples)
+
+
+def print_measures(name: str, measures: Measures) -> None:
+    """Prints a headline, and a table of classes and the confusions where there are classes."""
+    click.echo(f"{name}: {measures.documents} documents, {headline(measures)}")
+    classes = getattr(measures, "classes", ())
+    if classes:
+        width = max(len(one.label) for one in classes)
+        click.echo(f"  {'class':{width}}  precision  recall  documents")
+    for one in classes:
+        click.echo(
+            f"  {one.label:{width}}  {one.precision:9.2f}  {one.recall:6.2f}  {one.support:9}"
+        )
+    if isinstance(measures, ClassificationMeasures) and measures.confusions:
+        click.echo("  most confused:")
+        for pair in measures.confusions[:_CONFUSIONS_SHOWN]:
+            click.echo(f"  {pair.documents:4} {pair.true} answered as {pair.predicted}")
+
+
+def _evaluated(
+    model_dir: Path, test_file: Path, columns: Columns
+) -> tuple[Evaluation, Sequence[LabelledText]]:
+    model, tokenizer = load_model_folder(model_dir)
+    own = columns.parted_by(tokenizer.sep_token)
+    examples = read_examples(test_file, own, problem_type_of(model.config))
+    return evaluate_classifier(model, tokenizer, examples), examples
+
+
+def _print_all(measured_on: dict[str, Measures], as_json: bool) -> None:
+    if as_json:
+        documents = {name: asdict(measures) for name, measures in measured_on.items()}
+        one = next(iter(documents.values())) if len(documents) == 1 else documents
+        click.echo(json.dumps(one, indent=2, ensure_ascii=False))
+        return
+    for name, measures in measured_on.items():
+        print_measures(name, measures)
+
+
+def _print_mistakes(evaluation: Evaluation, examples: Sequence[LabelledText]) -> None:
+    if evaluation.mistakes:
+        click.echo("  most confident mistakes:")
+    for one in evaluation.mistakes:
+        example = examples[one.place]
+        text = " ".join(example.text.split())[:_CHARACTERS_SHOWN]
+        click.echo(
+            f"  row {example.row}: {one.true} answered as {one.predicted} ({one.score:.3g}): {text}"
+        )

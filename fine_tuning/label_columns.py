@@ -1,0 +1,107 @@
+"""Which problem the label columns of a table pose, and the label of each row.
+
+Several columns hold 0 or 1: multi-label. One column holds lists: multi-label. One column holds
+numbers with a fraction: regression. Anything else: classes. Knows cells and their refusal; does
+not know texts or which classes a model can learn.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+
+from fine_tuning.errors import FineTuningError
+from fine_tuning.problem_types import Label, MultiLabel, Regression, SingleLabel
+from fine_tuning.table_files import Row, Table
+
+_YES = {"1", "1.0", "true"}
+_NO = {"0", "0.0", "false"}
+
+
+def problem_posed_by(table: Table, columns: Sequence[str]) -> str:
+    """The name of the problem type that these label columns look like."""
+    if len(columns) > 1:
+        return MultiLabel.name
+    cells = [row.cells.get(columns[0]) for row in table.rows]
+    if all(_is_list(cell) for cell in cells):
+        return MultiLabel.name
+    # Most of them, not all: a slip in a column of numbers is refused with its row.
+    if sum(_has_fraction(cell) for cell in cells) * 2 > len(cells):
+        return Regression.name
+    return SingleLabel.name
+
+
+def read_labels(table: Table, columns: Sequence[str], problem_type: str) -> list[Label]:
+    """The label of every row; FineTuningError names the first row that has none."""
+    return [_READERS[problem_type](table, row, columns) for row in table.rows]
+
+
+def _class(table: Table, row: Row, columns: Sequence[str]) -> str:
+    cell = row.cells.get(columns[0])
+    if cell is None or not str(cell).strip():
+        raise FineTuningError(
+            f"{table.path}, row {row.number}: the column {columns[0]!r} is empty. "
+            "Fill it in or remove the row."
+        )
+    return str(cell)
+
+
+def _applying_labels(table: Table, row: Row, columns: Sequence[str]) -> tuple[str, ...]:
+    if len(columns) > 1:
+        return tuple(column for column in columns if _is_yes(table, row, column))
+    cell = row.cells.get(columns[0])
+    if not _is_list(cell):
+        raise FineTuningError(
+            f"{table.path}, row {row.number}: the column {columns[0]!r} holds {cell!r}, "
+            'expected a list of labels such as ["delivery", "refund"].'
+        )
+    return tuple(str(label) for label in (json.loads(cell) if isinstance(cell, str) else cell))
+
+
+def _is_yes(table: Table, row: Row, column: str) -> bool:
+    cell = str(row.cells.get(column)).strip().lower()
+    if cell not in _YES | _NO:
+        raise FineTuningError(
+            f"{table.path}, row {row.number}: the column {column!r} holds "
+            f"{row.cells.get(column)!r}, expected 0 or 1, as each of several label columns does."
+        )
+    return cell in _YES
+
+
+def _number(table: Table, row: Row, columns: Sequence[str]) -> float:
+    cell = row.cells.get(columns[0])
+    number = _parsed_number(cell)
+    if number is None:
+        raise FineTuningError(
+            f"{table.path}, row {row.number}: the column {columns[0]!r} holds {cell!r}, expected "
+            "a finite number. Correct it, or give --problem-type if these are classes."
+        )
+    return number
+
+
+def _parsed_number(cell: object) -> float | None:
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _has_fraction(cell: object) -> bool:
+    number = _parsed_number(cell)
+    return number is not None and (isinstance(cell, float) or "." in str(cell))
+
+
+def _is_list(cell: object) -> bool:
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        try:
+            cell = json.loads(cell)
+        except ValueError:
+            return False
+    return isinstance(cell, list)
+
+
+_READERS: dict[str, Callable[[Table, Row, Sequence[str]], Label]] = {
+    SingleLabel.name: _class,
+    MultiLabel.name: _applying_labels,
+    Regression.name: _number,
+}

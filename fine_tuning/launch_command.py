@@ -1,0 +1,59 @@
+"""`launch`: the same training as a SageMaker training job.
+
+Knows click. Needs the SageMaker SDK (requirements-launch.txt) and none of the training packages.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from fine_tuning.sagemaker_launch import TrainingJob, launch_training_job
+
+
+def _hyperparameters(
+    _context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, str]:
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} is not NAME=VALUE")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+@click.command()
+@click.option("--train", required=True, help="S3 location of one labelled file.")
+@click.option("--validation", help="S3 location; else a tenth of --train.")
+@click.option("--test", help="S3 location; measured once, at the end.")
+@click.option("--base-model", help="Hub name, or S3 folder of a pretrained model.")
+@click.option(
+    "--hyperparameter",
+    "hyperparameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_hyperparameters,
+    help="Any option of `train`, such as epochs=4 or label-column=topic; give it once for each.",
+)
+@click.option("--s3-output", required=True, help="S3 folder for the model artifact.")
+@click.option("--s3-checkpoints", help="S3 folder; a spot job that is interrupted goes on from it.")
+@click.option("--training-image", required=True, help="Image with torch: a SageMaker PyTorch one.")
+@click.option("--role-arn", required=True, envvar="SAGEMAKER_ROLE_ARN", show_envvar=True)
+@click.option("--region", envvar="AWS_REGION", show_envvar=True)
+@click.option("--instance-type", default="ml.g5.xlarge", show_default=True)
+@click.option("--spot/--no-spot", default=True, show_default=True, help="Spot needs checkpoints.")
+@click.option("--max-hours", type=click.IntRange(1, 120), default=12, show_default=True)
+@click.option("--job-name", default="dispute-classifier", show_default=True, help="Its beginning.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Follow logs to the end.")
+@click.option("--dry-run", is_flag=True, help="Print the job and start nothing.")
+def launch(*, region: str | None, wait: bool, dry_run: bool, **chosen: object) -> None:
+    """Trains as a SageMaker training job; the artifact is what `package_model.py` would make."""
+    job = TrainingJob(**chosen)
+    if dry_run:
+        click.echo(json.dumps(asdict(job), indent=2))
+        return
+    if region:
+        # The SDK makes clients in many places; this is the one that all of them look at.
+        os.environ["AWS_DEFAULT_REGION"] = region
+    source = Path(__file__).resolve().parents[1]
+    click.echo(launch_training_job(job, source, wait=wait))

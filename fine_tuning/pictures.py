@@ -1,0 +1,149 @@
+"""Draws what was measured: confusion matrix, calibration and training curve, as PNG files.
+
+Knows matplotlib. Does not know how anything was measured. Needs no screen.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fine_tuning.evaluation import Evaluation
+from fine_tuning.labelled_texts import LabelledText
+from fine_tuning.measures import (
+    ClassificationMeasures,
+    Measures,
+    MultiLabelMeasures,
+    RegressionMeasures,
+)
+from fine_tuning.problem_types import ProblemType
+from fine_tuning.training import TrainingHistory
+
+CONFUSION_MATRIX = "confusion_matrix.png"
+CALIBRATION = "calibration.png"
+TRAINING_CURVE = "training_curve.png"
+PREDICTED_AND_TRUE = "predicted_and_true.png"
+
+_BLUE, _ORANGE, _GREY = "#2a6f97", "#d9772b", "#9aa5b1"
+
+
+def draw_answers(
+    problem: ProblemType, examples: Sequence[LabelledText], evaluation: Evaluation, folder: Path
+) -> None:
+    """The picture of right and wrong answers that suits the problem."""
+    measures = evaluation.measures
+    if isinstance(measures, ClassificationMeasures):
+        _draw_confusion_matrix(measures, folder / CONFUSION_MATRIX)
+    elif isinstance(measures, MultiLabelMeasures):
+        _draw_label_counts(measures, folder / CONFUSION_MATRIX)
+    else:
+        truth = [example.label for example in examples]
+        answers = evaluation.scores.squeeze(-1).tolist()
+        _draw_predicted_and_true(truth, answers, problem.labels[0], folder / PREDICTED_AND_TRUE)
+
+
+def draw_calibration(before: Measures, after: Measures, folder: Path) -> None:
+    """Share of answers that were right against their score; nothing for a regression."""
+    if isinstance(after, RegressionMeasures):
+        return
+    figure, axes = _figure(size=5)
+    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", label="as it should be")
+    curves = (("before", before, _ORANGE), ("after", after, _BLUE))
+    for name, measures, colour in curves:
+        bins = measures.reliability
+        answers = sum(one.answers for one in bins)
+        scores = [one.mean_score for one in bins]
+        shares = [one.share_right for one in bins]
+        error = measures.expected_calibration_error
+        axes.plot(scores, shares, color=colour, label=f"{name} calibration, ECE {error:.3f}")
+        sizes = [12 + 150 * one.answers / answers for one in bins]
+        axes.scatter(scores, shares, s=sizes, color=colour)
+    axes.set(xlabel="score", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.legend(frameon=False)
+    _save(figure, folder / CALIBRATION)
+
+
+def _draw_confusion_matrix(measures: ClassificationMeasures, path: Path) -> None:
+    """Documents by true class (rows) and answered class (columns), shaded by share of the row."""
+    labels = [one.label for one in measures.classes]
+    place = {label: index for index, label in enumerate(labels)}
+    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    for one in measures.confusions:
+        counts[place[one.true], place[one.predicted]] = one.documents
+    for one in measures.classes:
+        own = place[one.label]
+        counts[own, own] = one.support - counts[own].sum()
+    figure, axes = _figure(size=2.5 + 0.55 * len(labels))
+    _draw_counts(axes, counts, labels, labels)
+    axes.set(xlabel="answered", ylabel="true", title=f"{measures.documents:,} documents")
+    _save(figure, path)
+
+
+def _draw_label_counts(measures: MultiLabelMeasures, path: Path) -> None:
+    """For each label: rightly given, wrongly given and missed."""
+    labels = [one.label for one in measures.classes]
+    right = [round(one.recall * one.support) for one in measures.classes]
+    wrong = [
+        round(hits / one.precision) - hits if one.precision else 0
+        for one, hits in zip(measures.classes, right, strict=True)
+    ]
+    missed = [one.support - hits for one, hits in zip(measures.classes, right, strict=True)]
+    figure, axes = _figure(size=2.5 + 0.55 * len(labels))
+    counts = np.array([right, wrong, missed]).T
+    _draw_counts(axes, counts, labels, ["rightly given", "wrongly given", "missed"])
+    axes.set(title=f"{measures.documents:,} documents")
+    _save(figure, path)
+
+
+def draw_training_curve(history: TrainingHistory, best_metric: str, folder: Path) -> None:
+    """Losses, and the measure that chose the epoch, over the epochs."""
+    figure, axes = _figure(size=5)
+    curves = (("loss", "training loss", _ORANGE), ("eval_loss", "validation loss", _BLUE))
+    for name, title, colour in curves:
+        points = [(epoch["epoch"], epoch[name]) for epoch in history.epochs if name in epoch]
+        axes.plot(*zip(*points, strict=True), color=colour, marker="o", label=title)
+    axes.set(xlabel="epoch", ylabel="loss")
+    measure = axes.twinx()
+    points = [(epoch["epoch"], epoch[f"eval_{best_metric}"]) for epoch in history.epochs]
+    title = best_metric.replace("_", " ")
+    measure.plot(*zip(*points, strict=True), color=_GREY, marker="s", linestyle=":", label=title)
+    measure.set_ylabel(f"validation {title}")
+    figure.legend(loc="upper center", ncols=3, frameon=False, bbox_to_anchor=(0.5, 1.05))
+    _save(figure, folder / TRAINING_CURVE)
+
+
+def _draw_predicted_and_true(
+    truth: Sequence[float], answers: Sequence[float], name: str, path: Path
+) -> None:
+    """Each document's answered number against its true one."""
+    figure, axes = _figure(size=5)
+    ends = (min(*truth, *answers), max(*truth, *answers))
+    axes.plot(ends, ends, color=_GREY, linestyle="--")
+    axes.scatter(truth, answers, s=12, color=_BLUE, alpha=0.6)
+    axes.set(xlabel=f"true {name}", ylabel=f"answered {name}")
+    _save(figure, path)
+
+
+def _draw_counts(
+    axes: Axes, counts: np.ndarray, row_names: Sequence[str], column_names: Sequence[str]
+) -> None:
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(column_names)), column_names, rotation=45, ha="right")
+    axes.set_yticks(range(len(row_names)), row_names)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+
+
+def _figure(size: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(size + 1.2, size), dpi=110, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # Without the program's version the same measures draw the same bytes.
+    figure.savefig(path, bbox_inches="tight", metadata={"Software": None})

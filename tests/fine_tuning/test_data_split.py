@@ -1,0 +1,38 @@
+"""Which rows are held out."""
+
+import pytest
+
+from fine_tuning.data_split import stratified_folds, stratified_split
+from fine_tuning.labelled_texts import LabelledText
+from fine_tuning.problem_types import Regression, SingleLabel
+
+EXAMPLES = [LabelledText(f"{label}{n}", label) for label in "AB" for n in range(20)]
+EXAMPLES += [LabelledText("C0", "C"), LabelledText("C1", "C")]
+CLASSES = SingleLabel(("A", "B", "C"))
+
+
+def test_a_split_holds_out_the_same_share_of_each_class():
+    """Every row lands on one side, rare classes on both sides; the seed alone decides."""
+    training, validation = stratified_split(EXAMPLES, CLASSES, 0.1, seed=1)
+    assert sorted(example.label for example in validation) == ["A", "A", "B", "B", "C"]
+    assert {*training, *validation} == set(EXAMPLES)
+    assert len(training) + len(validation) == len(EXAMPLES)
+    assert stratified_split(EXAMPLES, CLASSES, 0.1, seed=1) == (training, validation)
+    assert stratified_split(EXAMPLES, CLASSES, 0.1, seed=2) != (training, validation)
+
+
+def test_a_split_of_numbers_holds_out_small_and_large_ones():
+    """Each tenth of the numbers gives its share."""
+    examples = [LabelledText(str(n), float(n)) for n in range(100)]
+    _, validation = stratified_split(examples, Regression(("n",)), 0.1, seed=1)
+    assert sorted(int(example.label) // 10 for example in validation) == list(range(10))
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_folds_hold_out_every_row_once(folds):
+    """The parts are as large as one another, and none trains on what it holds out."""
+    parts = list(stratified_folds(EXAMPLES, CLASSES, folds, seed=1))
+    held_out = [example for _, part in parts for example in part]
+    assert sorted(held_out, key=str) == sorted(EXAMPLES, key=str)
+    assert max(len(part) for _, part in parts) - min(len(part) for _, part in parts) <= 1
+    assert all(not set(training) & set(part) for training, part in parts)

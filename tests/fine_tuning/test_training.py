@@ -1,0 +1,155 @@
+"""Training: what is padded, what is weighed, and that a killed run ends as an unbroken one."""
+
+import random
+
+import pytest
+import torch
+from transformers import TrainerCallback
+
+from fine_tuning.base_model import starting_model
+from fine_tuning.checkpoints import checkpoint_to_resume
+from fine_tuning.dispute_grammar import load_grammar
+from fine_tuning.dispute_texts import dispute_texts
+from fine_tuning.errors import FineTuningError
+from fine_tuning.labelled_texts import LabelledText
+from fine_tuning.length_groups import LengthGroupedSampler
+from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
+from fine_tuning.training import TrainingSettings, train_classifier
+
+EXAMPLES = list(dispute_texts(load_grammar(), 100, seed=5))
+CHANCE = random.Random(7)  # noqa: S311 (steps and lengths, not secrets)
+CLASSES = SingleLabel(tuple(sorted({example.label for example in EXAMPLES})))
+SETTINGS = TrainingSettings(
+    epochs=2,
+    learning_rate=1e-3,
+    batch_size=10,
+    max_length=24,
+    label_smoothing=0.1,
+    token_dropout=0.3,
+    checkpoint_steps=3,
+)
+
+
+class Killed(Exception):
+    """Stands for a process that ends without warning."""
+
+
+class KillAt(TrainerCallback):
+    """Ends training after a step."""
+
+    def __init__(self, step):
+        self._step = step
+
+    def on_step_begin(self, args, state, control, **_):
+        if state.global_step == self._step:
+            raise Killed
+
+
+def trained(checkpoint_dir, callbacks=(), problem=CLASSES, examples=EXAMPLES, settings=SETTINGS):
+    """A model trained on four fifths of the examples."""
+    texts = [example.text for example in examples]
+    model, tokenizer = starting_model(None, problem, texts, settings.seed)
+    training, validation = examples[:80], examples[80:]
+    train_classifier(
+        *(model, tokenizer, training, validation, settings),
+        checkpoint_dir=checkpoint_dir,
+        run_digest="one run",
+        callbacks=callbacks,
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("unbroken"))
+
+
+# There are 16 steps in all, 8 an epoch, and a checkpoint every third.
+@pytest.mark.parametrize("step", CHANCE.sample(range(3, 16), 2))
+def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(unbroken, tmp_path, step):
+    """Dropout, hidden tokens, order and optimiser go on where the last checkpoint left them."""
+    with pytest.raises(Killed):
+        trained(tmp_path / "run", [KillAt(step)])
+    assert checkpoint_to_resume(tmp_path / "run", "one run") is not None
+    steps_after = StepsSeen()
+    resumed = trained(tmp_path / "run", [steps_after])
+    assert steps_after.first >= 3
+    for name, weights in unbroken.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], weights, rtol=0, atol=1e-6)
+    assert not (tmp_path / "run").exists()
+
+
+class StepsSeen(TrainerCallback):
+    """Remembers where training began."""
+
+    first = None
+
+    def on_step_begin(self, args, state, control, **_):
+        if self.first is None:
+            self.first = state.global_step
+
+
+def test_checkpoints_of_another_run_are_refused(tmp_path):
+    """Nothing is mixed: other data or settings need another folder."""
+    checkpoint_to_resume(tmp_path / "run", "one digest")
+    with pytest.raises(FineTuningError, match="checkpoints of a run with other data"):
+        checkpoint_to_resume(tmp_path / "run", "another digest")
+
+
+def test_half_a_checkpoint_is_passed_over(tmp_path):
+    """A kill while a checkpoint is written leaves the one before."""
+    for step, is_whole in ((9, True), (10, False)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "model.safetensors").touch()
+        if is_whole:
+            (folder / "trainer_state.json").touch()
+    assert checkpoint_to_resume(tmp_path, "run").name == "checkpoint-9"
+
+
+def test_batches_hold_texts_of_about_one_length():
+    """Every row comes once, epochs differ, and padding is a small part of what is computed."""
+    lengths = [int(CHANCE.lognormvariate(5, 0.8)) + 1 for _ in range(1003)]
+    sampler = LengthGroupedSampler(lengths, batch_size=8, seed=1)
+    first, again = list(sampler), list(sampler)
+    sampler.set_epoch(1)
+    assert sorted(first) == list(range(1003))
+    assert first == again != list(sampler)
+    batches = [first[start : start + 8] for start in range(0, 1003, 8)]
+    padded = sum(len(batch) * max(lengths[place] for place in batch) for batch in batches)
+    assert padded < 1.2 * sum(lengths)
+
+
+def test_a_rare_class_weighs_as_much_as_a_common_one():
+    """Nine of one and one of another: nine times the weight, and one on average."""
+    problem = SingleLabel(("a", "b"))
+    labels = ["a"] * 9 + ["b"]
+    weights = problem.class_weights(labels)
+    assert weights[1] / weights[0] == pytest.approx(9)
+    assert weights[problem.targets(labels)].mean() == pytest.approx(1)
+
+
+def test_numbers_of_any_size_are_learnt(tmp_path):
+    """Amounts around 50,000 are answered as such, though the network learns small numbers."""
+    amounts = {"rent": 1_000.0, "bridge": 100_000.0}
+    examples = [
+        LabelledText(f"the {word} number {place}", amounts[word])
+        for place in range(50)
+        for word in amounts
+    ]
+    settings = TrainingSettings(epochs=8, learning_rate=1e-3, batch_size=8, max_length=24)
+    model = trained(tmp_path / "run", (), Regression(("amount",)), examples, settings)
+    _, tokenizer = starting_model(None, Regression(("amount",)), [e.text for e in examples], 42)
+    with torch.inference_mode():
+        answers = [
+            float(model(**tokenizer(f"the {word} number 7", return_tensors="pt")).logits)
+            for word in amounts
+        ]
+    assert answers == pytest.approx(list(amounts.values()), abs=15_000)
+
+
+def test_rare_labels_weigh_more_but_not_by_the_full_ratio():
+    """One of ten: the square root of nine."""
+    problem = MultiLabel(("often", "seldom"))
+    labels = [("often",)] * 9 + [("often", "seldom")]
+    assert problem.class_weights(labels)[1] == pytest.approx(3)
