@@ -88,6 +88,8 @@ def main(
         place = S3Uri.parse(output_prefix, bucket=bucket) if bucket else None
         _clean(clients, cleaned_job, place, asks=not yes)
         return
+    if (watching or stopping) and not job_name:
+        raise click.UsageError("--watch and --stop need --job-name NAME")
     if listing:
         _show_jobs(clients, max_results, as_json=results.as_json)
         return

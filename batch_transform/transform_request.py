@@ -77,7 +77,7 @@ def create_transform_job_request(
         "TransformJobName": job_name,
         "ModelName": model_name,
         "BatchStrategy": profile.batch_strategy,
-        "MaxConcurrentTransforms": profile.max_concurrent_transforms,
+        "MaxConcurrentTransforms": profile.max_concurrent_transforms_on(instance_type),
         "MaxPayloadInMB": profile.max_payload_in_mb,
         "ModelClientConfig": {
             "InvocationsTimeoutInSeconds": profile.invocations_timeout_in_seconds,

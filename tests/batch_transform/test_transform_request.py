@@ -87,6 +87,14 @@ def test_the_optimized_job_packs_requests_and_asks_for_a_driver_that_torch_can_u
     assert ami == "al2-ami-sagemaker-batch-gpu-535"
 
 
+def test_a_cpu_is_given_one_packed_request_at_a_time() -> None:
+    """Four of 6 MB would not be answered within the hour that an invocation may take."""
+    on_cpu = job_request(OPTIMIZED, instance_type="ml.c7i.xlarge")
+    assert on_cpu["MaxConcurrentTransforms"] == 1
+    assert job_request(OPTIMIZED)["MaxConcurrentTransforms"] == 4
+    assert job_request(STANDARD)["MaxConcurrentTransforms"] == 8
+
+
 def test_tags_travel_as_sagemaker_wants_them() -> None:
     """A mapping becomes a list of keys and values."""
     request = job_request(STANDARD, tags={"team": "legal"})
