@@ -54,10 +54,16 @@ def test_accuracy_on_the_handwritten_descriptions(measures):
     stated = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))
     card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert measures.accuracy >= 0.85
-    assert measures.accuracy == pytest.approx(
-        stated["handwritten descriptions"]["accuracy"], abs=0.01
-    )
-    assert f"accuracy {stated['handwritten descriptions']['accuracy']:.1%}" in card
+    assert measures.accuracy == pytest.approx(stated["test"]["accuracy"], abs=0.01)
+    assert f"accuracy {stated['test']['accuracy']:.1%}" in card
+
+
+def test_scores_are_calibrated_on_the_validation_texts(model_and_tokenizer):
+    """ECE is at most 0.05 after calibration, and the temperature is in config.json."""
+    model, _ = model_and_tokenizer
+    stated = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    assert stated["validation"]["expected_calibration_error"] <= 0.05
+    assert model.config.calibration_temperature > 0
 
 
 def test_scores_are_not_all_near_one(measures):
