@@ -74,22 +74,16 @@ def main(
             "give one of --list-jobs, --job-name NAME, --clean JOB, --queue and "
             "--redrive DEAD-LETTER"
         )
+    if (watching or stopping) > bool(job_name):
+        raise click.UsageError("--watch and --stop need --job-name NAME")
     clients = AwsClients(region)
     if queue_asked or message_id:
-        if queue_url is None:
-            raise click.UsageError("give --queue-url or set SQS_QUEUE_URL")
-        queue = RequestQueue.at(clients.sqs, queue_url)
-        if message_id:
-            _redrive(queue, message_id, asks=not yes)
-        else:
-            _show_queue(clients, queue, as_json=results.as_json)
+        _look_after_queue(clients, queue_url, message_id, asks=not yes, as_json=results.as_json)
         return
     if cleaned_job:
         place = S3Uri.parse(output_prefix, bucket=bucket) if bucket else None
         _clean(clients, cleaned_job, place, asks=not yes)
         return
-    if (watching or stopping) and not job_name:
-        raise click.UsageError("--watch and --stop need --job-name NAME")
     if listing:
         _show_jobs(clients, max_results, as_json=results.as_json)
         return
@@ -102,6 +96,18 @@ def main(
         _show_job(clients, job_name, as_json=results.as_json)
         if results.shows_logs:
             show_last_lines(clients, job_name)
+
+
+def _look_after_queue(
+    clients: AwsClients, queue_url: str | None, message_id: str | None, *, asks: bool, as_json: bool
+) -> None:
+    if queue_url is None:
+        raise click.UsageError("give --queue-url or set SQS_QUEUE_URL")
+    queue = RequestQueue.at(clients.sqs, queue_url)
+    if message_id:
+        _redrive(queue, message_id, asks=asks)
+    else:
+        _show_queue(clients, queue, as_json=as_json)
 
 
 def _show_jobs(clients: AwsClients, max_results: int, *, as_json: bool) -> None:
