@@ -1,9 +1,10 @@
 """One queue to one device: documents of many requests share micro-batches, in fair turns.
 
-A submission is divided into micro-batches as if it were alone. At each turn the device takes one
-of them, from each submission in its turn, and fills it up with those of others that the forward
-pass would run in one go. So requests of one document share a forward pass, and a small request
-waits for one micro-batch of each other request, never for the whole of a large one.
+A submission is divided into micro-batches as if it were alone. At each turn the device takes the
+one that is due first, and fills it up with those of others that the forward pass would run in one
+go. So requests of one document share a forward pass. A micro-batch is due once its own number of
+tokens has been computed since it became its submission's next: small requests go before a large
+one, but only those that come while fewer tokens than its own have been computed.
 
 What waits is bounded by the callers: each waits for its answer, and the server has a fixed number
 of threads. Knows lengths and turns; knows neither texts nor HTTP.
@@ -45,6 +46,7 @@ class Submission:
         self._documents = documents
         self._left = deque(micro_batches)
         self._is_wanted = is_wanted
+        self.due = 0
         self._logits: dict[int, Tensor] = {}
         self._result: Future[list[Tensor]] = Future()
         self._progress = Progress(len(documents), sum(map(len, documents)))
@@ -66,6 +68,11 @@ class Submission:
     def next_documents(self) -> list[TokenIds]:
         """The documents of the next micro-batch."""
         return [self._documents[position] for position in self._left[0]]
+
+    def set_due(self, computed_tokens: int) -> None:
+        """Say when the next micro-batch is due, now that so many tokens have been computed."""
+        if self._left:
+            self.due = computed_tokens + sum(map(len, self.next_documents()))
 
     def take(self) -> MicroBatch:
         """The next micro-batch, which is then no longer left."""
@@ -92,7 +99,8 @@ class Scheduler:
     def __init__(self, forward_pass: "ForwardPass", max_tokens_per_micro_batch: int) -> None:
         self._forward_pass = forward_pass
         self._max_tokens = max_tokens_per_micro_batch
-        self._waiting: list[Submission] = []  # in the order of their turns
+        self._waiting: list[Submission] = []
+        self._computed_tokens = 0
         self._lock = Lock()
         # Its only thread ends when the scheduler is no longer used.
         self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
@@ -107,6 +115,7 @@ class Scheduler:
         """
         submission = Submission(documents, self._divided(documents), is_wanted)
         with self._lock:
+            submission.set_due(self._computed_tokens)
             self._waiting.append(submission)
         # One turn for each micro-batch; those that were run as part of others' leave one unused.
         for _ in range(submission.micro_batches):
@@ -136,14 +145,13 @@ class Scheduler:
         """The documents to run together, and the submissions that they are the next part of."""
         documents: list[TokenIds] = []
         shares = []
-        passed_over, served = [], []
-        for submission in filter(Submission.is_waiting, self._waiting):
+        self._waiting = [submission for submission in self._waiting if submission.is_waiting()]
+        for submission in sorted(self._waiting, key=lambda submission: submission.due):
             together = documents + submission.next_documents()
-            if documents and len(self._divided(together)) > 1:
-                passed_over.append(submission)
-            else:
+            if not documents or len(self._divided(together)) == 1:
                 documents = together
                 shares.append((submission, submission.take()))
-                served.append(submission)
-        self._waiting = passed_over + served
+        self._computed_tokens += sum(map(len, documents))
+        for submission, _ in shares:
+            submission.set_due(self._computed_tokens)
         return documents, shares

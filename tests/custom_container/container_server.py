@@ -1,7 +1,6 @@
 """The real server, started as SageMaker starts the image, and its clients."""
 
 import http.client
-import json
 import os
 import re
 import socket
@@ -10,6 +9,8 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+
+from local_aws.container_image import ContainerImage
 
 DEADLINE_IN_SECONDS = 60
 
@@ -31,19 +32,18 @@ def free_port():
 
 
 class Server:
-    """A gunicorn started as the image's ENTRYPOINT, with the word `serve` that SageMaker adds."""
+    """A gunicorn started as the image starts it, with the word `serve` that SageMaker adds."""
 
     def __init__(self, container_dir, model_dir, log, **environment):
         self.port = free_port()
         self.log = log
-        entrypoint = re.search(
-            r"^ENTRYPOINT (.*)$", (container_dir / "Dockerfile").read_text(), re.M
-        )
+        image = ContainerImage.of_folder(container_dir)
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*json.loads(entrypoint[1]), "serve"],
+                [*image.entrypoint, "serve"],
                 cwd=container_dir,
                 env={
+                    **image.environment,
                     "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
                     "SM_MODEL_DIR": str(model_dir),
                     "SAGEMAKER_BIND_TO_PORT": str(self.port),

@@ -15,13 +15,17 @@ DEADLINE_IN_SECONDS = 30
 
 
 class RecordedForwardPass:
-    """Answers each document with its first token id; waits at `gate` before each micro-batch."""
+    """Answers each document with its first token id.
+
+    Waits at `gate` before each micro-batch, and calls `arrive` after it.
+    """
 
     def __init__(self):
         self.gate = Event()
         self.gate.set()
         self.running = Event()
         self.micro_batches_run = []
+        self.arrive = lambda: None
 
     def micro_batches(self, lengths, max_tokens):
         """Divide as the packed forward pass does."""
@@ -34,6 +38,7 @@ class RecordedForwardPass:
         if [13] in documents:
             raise RuntimeError("thirteen")
         self.micro_batches_run.append([document[0] for document in documents])
+        self.arrive()
         return torch.tensor([[float(document[0])] for document in documents])
 
 
@@ -74,27 +79,43 @@ def test_documents_of_different_requests_share_a_micro_batch(forward_pass, held)
     assert forward_pass.micro_batches_run == [[0], [1, 2, 3]]
 
 
-def test_a_small_request_is_not_starved_by_a_large_one(forward_pass, held):
-    """It has its turn after one micro-batch of the large one, which came first."""
-    large = held.submit(documents(*range(100, 120), length=10))
-    small = held.submit(documents(1, length=10))
+def test_a_small_request_goes_before_a_large_one(forward_pass, held):
+    """It came last, is due first, and is answered first."""
+    held.submit(documents(*range(100, 120), length=10))
+    last = held.submit(documents(1, length=9))
 
     forward_pass.gate.set()
 
-    assert answers(small) == [1]
-    assert answers(large) == list(range(100, 120))
-    assert forward_pass.micro_batches_run.index([1]) == 2
+    assert answers(last) == [1]
+    assert forward_pass.micro_batches_run[:2] == [[0], [1]]
+
+
+def test_a_large_request_is_not_starved_by_small_ones(forward_pass, held):
+    """Though a small one comes after each micro-batch, it has its turn after its own size."""
+    large = held.submit(documents(100, length=40))
+    forward_pass.arrive = lambda: (
+        held.submit(documents(1, length=10))
+        if [100] not in forward_pass.micro_batches_run
+        else None
+    )
+
+    forward_pass.gate.set()
+
+    assert answers(large) == [100]
+    assert forward_pass.micro_batches_run.index([100]) == 4
 
 
 def test_a_micro_batch_is_never_larger_than_the_budget(forward_pass, held):
-    """What does not fit beside the others waits, and smaller ones behind it fill the room."""
-    for token_id, length in ((1, 6), (2, 6), (3, 4), (4, 5)):
-        last = held.submit(documents(token_id, length=length))
+    """What does not fit beside those due before it waits, and smaller ones fill the room."""
+    submissions = [
+        held.submit(documents(token_id, length=length))
+        for token_id, length in ((1, 6), (2, 6), (3, 3), (4, 1))
+    ]
 
     forward_pass.gate.set()
 
-    assert answers(last) == [4]
-    assert forward_pass.micro_batches_run[1:3] == [[1, 3], [2]]
+    assert [answers(submission) for submission in submissions] == [[1], [2], [3], [4]]
+    assert forward_pass.micro_batches_run[1:] == [[4, 3, 1], [2]]
 
 
 def test_nothing_submitted_is_answered_at_once(held):
