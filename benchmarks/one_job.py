@@ -1,7 +1,8 @@
 """One process's life, as one JSON line: load a model, answer one document, then many.
 
 `python -m benchmarks.one_job FOLDER DOCUMENTS PRECISION`, started by benchmarks.inference_core so
-that times begin with the process and memory is this process's alone.
+that times begin with the process and memory is this process's alone. DOCUMENTS is a multiple of 16,
+always the same 16: more different ones would also be longer ones, whose attention costs more.
 """
 
 import time
@@ -40,7 +41,7 @@ def main(folder: str, documents: int, precision: str) -> None:
 
     from benchmarks.documents import generated_texts  # noqa: PLC0415
 
-    texts = generated_texts(documents, AutoTokenizer.from_pretrained(folder))
+    texts = generated_texts(16, AutoTokenizer.from_pretrained(folder)) * (documents // 16)
     began = time.monotonic()
     tokens = model.classify(texts).tokens
     print(
