@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from fine_tuning.errors import FineTuningError
 from fine_tuning.sagemaker_launch import TrainingJob, launch_training_job
 
 
@@ -56,4 +57,15 @@ def launch(*, region: str | None, wait: bool, dry_run: bool, **chosen: object) -
         # The SDK makes clients in many places; this is the one that all of them look at.
         os.environ["AWS_DEFAULT_REGION"] = region
     source = Path(__file__).resolve().parents[1]
-    click.echo(launch_training_job(job, source, wait=wait))
+    try:
+        name = launch_training_job(job, source, wait=wait)
+    except FineTuningError:
+        raise
+    # The SDK has no error class of its own: botocore's, pydantic's and plain ones come through.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:500]
+        raise FineTuningError(
+            f"SageMaker did not take or did not finish the training job: {reason} Look at the job "
+            "in the console, or start with --dry-run."
+        ) from error
+    click.echo(name)
