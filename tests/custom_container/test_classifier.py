@@ -148,6 +148,6 @@ def test_the_work_is_counted(classifier):
 
 def test_the_token_budget_divides_the_work(model_dir):
     """Ten documents of four tokens under a budget of eight are five micro-batches."""
-    classifier = inference.model_fn(model_dir, max_tokens_per_micro_batch=8)
+    classifier = inference.model_fn(str(model_dir), max_tokens_per_micro_batch=8)
 
     assert classifier.classify(["rent deposit"] * 10).micro_batches == 5

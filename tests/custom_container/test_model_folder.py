@@ -8,10 +8,11 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification, RobertaConfig
 
 from src.errors import ModelError
 from src.model_folder import load_model_folder
-from tests.custom_container.tiny_model import LABELS
+from tests.custom_container.tiny_model import LABELS, save_tokenizer
 
 
 @pytest.fixture
@@ -185,3 +186,26 @@ def test_a_label_mapping_that_disagrees_is_refused(folder, mapping, sentence):
     (folder / "label_mapping.csv").write_text(mapping)
 
     assert sentence in refusal(folder)
+
+
+def test_positions_that_begin_after_the_padding_shorten_the_longest_input(tmp_path):
+    """RoBERTa's 514 positions hold 512 tokens; a tokenizer without a limit must not exceed them."""
+    save_tokenizer(tmp_path)
+    tokenizer_config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    tokenizer_config["model_max_length"] = 10**30
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer_config))
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    AutoModelForSequenceClassification.from_config(
+        RobertaConfig(vocab_size=600, intermediate_size=16, max_position_embeddings=514, **sizes)
+    ).save_pretrained(tmp_path)
+
+    assert load_model_folder(tmp_path).max_length == 512
+
+
+def test_sample_texts_are_one_a_line(folder):
+    """Blank lines are no samples, and without the file there are none."""
+    assert load_model_folder(folder).sample_texts == []
+
+    (folder / "sample_texts.txt").write_text("unpaid rent\n\n custody \n")
+
+    assert load_model_folder(folder).sample_texts == ["unpaid rent", "custody"]
