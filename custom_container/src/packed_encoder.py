@@ -49,12 +49,13 @@ class PackedEncoder(nn.Module):
         )
 
     def _pooled(self, states: Tensor, row: PackedRow) -> Tensor:
-        """[tokens, hidden] to [documents, hidden]."""
+        """[tokens, hidden] to [documents, hidden]; sums in fp32, since bf16 cannot count to 300."""
         if not self._pools_mean:
             return states[row.first_tokens]
-        lengths = torch.tensor(row.lengths, dtype=states.dtype, device=states.device)
-        sums = states.new_zeros(len(row.lengths), states.shape[1])
-        return sums.index_add_(0, row.document_of_token, states) / lengths[:, None]
+        lengths = torch.tensor(row.lengths, device=states.device)
+        sums = torch.zeros(len(row.lengths), states.shape[1], device=states.device)
+        sums.index_add_(0, row.document_of_token, states.float())
+        return (sums / lengths[:, None]).to(states.dtype)
 
 
 def pack_encoder(model: PreTrainedModel) -> PreTrainedModel:

@@ -6,9 +6,11 @@ import shutil
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers.modeling_outputs import BaseModelOutput
 
 from src.errors import ModelError
 from src.forward_pass import PackedForwardPass, PaddedForwardPass, forward_pass_for
+from src.packed_encoder import pack_encoder
 from src.packed_row import BLOCK_TOKENS, PackedRow
 from src.precision import Precision
 from tests.custom_container.tiny_model import save_model
@@ -227,3 +229,17 @@ def test_int8_is_refused_to_a_model_that_is_not_packed():
 
     with pytest.raises(ModelError, match="DebertaV2ForSequenceClassification is not packed"):
         forward_pass_for(model, 128, Precision.INT8, documents([9] * 100))
+
+
+def test_the_mean_of_a_long_document_is_exact_in_bf16():
+    """A GPU's whole model is bf16, whose sums of a thousand ones end at 256."""
+    model = encoder("modernbert", classifier_pooling="mean").to(torch.bfloat16)
+    pack_encoder(model)
+    row = PackedRow([1000, 3])
+    model.base_model.encoder.forward = lambda **_inputs: BaseModelOutput(
+        last_hidden_state=torch.ones(1, 1003, 64, dtype=torch.bfloat16)
+    )
+
+    pooled = model.base_model(torch.zeros(1, 1003, dtype=torch.long), row).last_hidden_state
+
+    assert pooled.unique().tolist() == [1.0]
