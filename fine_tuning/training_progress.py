@@ -5,22 +5,24 @@ terminal the bar is left out, and each epoch's line is as the metric expressions
 training job expect it.
 """
 
-import sys
 from collections.abc import Mapping
 from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils import logging as transformers_logging
 
 _WIDTH = 12
 
 
 class TrainingProgress(TrainerCallback):
-    """A callback for `train_classifier`; writes to ``stream``."""
+    """A callback for `train_classifier`; writes to ``stream``, else to stderr."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._console = Console(file=stream)
+    def __init__(self, stream: TextIO | None = None) -> None:
+        # Two bars on one terminal would write over each other.
+        transformers_logging.disable_progress_bar()
+        self._console = Console(file=stream, stderr=True)
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),
