@@ -7,6 +7,7 @@ are taken within a round, figures are medians. Exits 1 if one is under its floor
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -20,6 +21,11 @@ from transformers import AutoTokenizer
 ROOT = Path(__file__).parents[1]
 # The container's modules import each other as they do in their image, where this is the root.
 sys.path.insert(0, str(ROOT / "custom_container"))
+
+from local_aws.container_image import ContainerImage  # noqa: E402
+
+# The engine runs under the image's variables, as the server does; torch reads them at its start.
+os.environ.update(ContainerImage.of_folder(ROOT / "custom_container").environment)
 
 from benchmarks.documents import generated_texts, save_base_model  # noqa: E402
 from src.inference import model_fn  # noqa: E402
