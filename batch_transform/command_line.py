@@ -124,7 +124,7 @@ role_option = option(
 )
 
 
-def _tags(
+def _pairs(
     _context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]
 ) -> dict[str, str]:
     wrong = [pair for pair in pairs if "=" not in pair]
@@ -236,11 +236,18 @@ def transform_options(profile: TransformProfile) -> Decorator:
             help="Refuse blank lines, lines that are not UTF-8 and documents that are too large.",
         ),
         option(
+            "--environment",
+            multiple=True,
+            metavar="NAME=VALUE",
+            callback=_pairs,
+            help="Setting of the container, such as TOP_K=5; give it once for each.",
+        ),
+        option(
             "--tag",
             "tags",
             multiple=True,
             metavar="KEY=VALUE",
-            callback=_tags,
+            callback=_pairs,
             help="Tag of the job and its Model; give it once for each.",
         ),
         option("--kms-key-id", help="KMS key for everything the job writes."),

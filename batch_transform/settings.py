@@ -24,6 +24,7 @@ _FLAGS = {
     "PrimaryContainer.Image": "--container-image",
     "PrimaryContainer.ModelDataUrl": "--s3-model-prefix",
     "VpcConfig.SecurityGroupIds": "--security-groups",
+    "PrimaryContainer.Environment": "--environment",
     "VpcConfig.Subnets": "--subnets",
     "TransformOutput.KmsKeyId": "--kms-key-id",
     "TransformInput.DataSource.S3DataSource.S3Uri": "--s3-input-prefix",
@@ -51,6 +52,7 @@ class TransformSettings:
     job_name: str
     region: str | None = None
     is_strict: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     kms_key_id: str | None = None
     subnets: tuple[str, ...] = ()

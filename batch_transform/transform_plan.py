@@ -223,6 +223,7 @@ def _requests(
         model_data_url=artifact.uri,
         execution_role_arn=settings.role_arn,
         version=artifact.version,
+        environment=settings.environment,
         subnets=settings.subnets,
         security_group_ids=settings.security_group_ids,
         tags=settings.tags,

@@ -23,6 +23,7 @@ def create_model_request(
     model_data_url: S3Uri,
     execution_role_arn: str,
     version: str = "",
+    environment: Mapping[str, str] | None = None,
     subnets: Sequence[str] = (),
     security_group_ids: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
@@ -38,6 +39,8 @@ def create_model_request(
         "ExecutionRoleArn": execution_role_arn,
         "EnableNetworkIsolation": True,
     }
+    if environment:
+        content["PrimaryContainer"]["Environment"] = dict(environment)
     if subnets:
         content["VpcConfig"] = {
             "Subnets": list(subnets),

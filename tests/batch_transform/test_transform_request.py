@@ -55,6 +55,23 @@ def test_sagemaker_would_accept_the_model_request() -> None:
     assert request["EnableNetworkIsolation"] is True
 
 
+def test_another_setting_of_the_container_is_another_model() -> None:
+    """What the container is told is part of what a Model is."""
+    plain, told = (
+        create_model_request(
+            image_uri=IMAGE,
+            model_data_url=S3Uri("b", "model.tar.gz"),
+            execution_role_arn=ROLE,
+            environment=environment,
+        )
+        for environment in ({}, {"TOP_K": "5"})
+    )
+    assert told["PrimaryContainer"]["Environment"] == {"TOP_K": "5"}
+    assert "Environment" not in plain["PrimaryContainer"]
+    assert told["ModelName"] != plain["ModelName"]
+    assert list(violations("sagemaker", "CreateModel", told)) == []
+
+
 def test_the_same_url_with_other_content_is_another_model() -> None:
     """An artefact overwritten in place has a new ETag, and so a new Model."""
     first, second = (
