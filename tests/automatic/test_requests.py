@@ -174,6 +174,24 @@ def test_repeated_and_late_events_change_nothing(site: Site) -> None:
     assert written_at(site, job_name) == before
 
 
+def test_an_early_event_is_not_believed_and_a_stopped_job_leaves_its_summary(site: Site) -> None:
+    """While the job runs, an event that calls it completed writes nothing; its stop is told."""
+    request_id = new_id()
+    site.send({"input_path": site.put_input(a=b"linger here\n"), "request_id": request_id})
+    job_name = site.job_name(request_id)
+    until(lambda: site.jobs(job_name), "the job is started")
+
+    [early] = complete(site, job_name)
+    assert early.get("FunctionError") is None
+    assert not site.exists(f"output/{job_name}/summary.json")
+
+    stopped = site.run("check_batch_transform_status.py", "--job-name", job_name, "--stop")
+    assert stopped.returncode == 0, stopped.stderr
+    summary = site.await_object(job_name, "summary.json")
+    assert summary["status"] == "Stopped"
+    assert summary["saved"]["outputs"] == 0
+
+
 def test_an_event_that_never_came_is_mended_by_watching(site: Site) -> None:
     """The job's folder holds all that consolidating takes, on any machine."""
     request_id = new_id()

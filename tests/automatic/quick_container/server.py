@@ -2,11 +2,12 @@
 A container's server with no model behind it: it answers on the wire as the real one does.
 
 A document is classified by its first word. A document that begins with `refuse` makes its whole
-request fail.
+request fail; one that begins with `linger` is answered only after a minute.
 """
 
 import json
 import os
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -14,6 +15,8 @@ def answer(record: bytes, content_type: str) -> dict:
     """Return the answer to one record, its identity echoed."""
     fields = json.loads(record) if "json" in content_type else {"text": record.decode()}
     label = fields.pop("text").split()[0]
+    if label == "linger":
+        time.sleep(60)
     best = {"class": label, "score": 0.5}
     return fields | {"predictions": {"predicted_class": label, "top_predictions": [best]}}
 
