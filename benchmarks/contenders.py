@@ -5,7 +5,7 @@ ids get the same micro-batches where they pad, so that a peer is not slow for it
 """
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from src.forward_pass import (
     forward_pass_for,
 )
 from src.linear_layers import Int8Linear, replace_linear_layers
-from src.micro_batches import map_in_micro_batches, padded_micro_batches
+from src.micro_batches import MicroBatch, padded_micro_batches
 from src.precision import Precision
 
 Contender = Callable[[], Tensor]
@@ -76,7 +76,7 @@ def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision)
 def _all(forward_pass: ForwardPass, documents: Sequence[Sequence[int]]) -> Contender:
     lengths = [len(document) for document in documents]
     micro_batches = forward_pass.micro_batches(lengths, MICRO_BATCH_TOKENS)
-    return lambda: torch.stack(map_in_micro_batches(documents, micro_batches, forward_pass.logits))
+    return lambda: torch.stack(_answers_in_order(documents, micro_batches, forward_pass.logits))
 
 
 def has_openvino() -> bool:
@@ -121,4 +121,17 @@ def openvino_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Contender
         }
         return torch.from_numpy(compiled(inputs)[0].copy()).float()
 
-    return lambda: torch.stack(map_in_micro_batches(documents, rectangles, logits))
+    return lambda: torch.stack(_answers_in_order(documents, rectangles, logits))
+
+
+def _answers_in_order(
+    documents: Sequence[list[int]],
+    micro_batches: Iterable[MicroBatch],
+    forward: Callable[[list[list[int]]], Iterable[Tensor]],
+) -> list[Tensor]:
+    """Run each micro-batch and put the answers back in the order of the documents."""
+    answers: dict[int, Tensor] = {}
+    for positions in micro_batches:
+        answered = forward([documents[position] for position in positions])
+        answers.update(zip(positions, answered, strict=True))
+    return [answers[position] for position in range(len(documents))]

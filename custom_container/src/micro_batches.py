@@ -1,4 +1,4 @@
-"""Which documents share a forward pass, and how their answers find the way back.
+"""Which documents share a forward pass.
 
 A micro-batch is a list of positions in the caller's list. Documents go by length and fill a
 token budget; one that exceeds the budget on its own gets a micro-batch of its own. Knows lengths
@@ -6,11 +6,8 @@ only: neither tensors nor models.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 MicroBatch = list[int]
 
 
@@ -52,16 +49,3 @@ def packed_micro_batches(lengths: Sequence[int], max_tokens: int) -> list[MicroB
 
 def _longest_first(lengths: Sequence[int]) -> list[int]:
     return sorted(range(len(lengths)), key=lambda position: -lengths[position])
-
-
-def map_in_micro_batches(
-    items: Sequence[Item],
-    micro_batches: Iterable[MicroBatch],
-    forward: Callable[[list[Item]], Iterable[Answer]],
-) -> list[Answer]:
-    """Apply `forward` to each micro-batch and give the answers back in the order of `items`."""
-    answers: dict[int, Answer] = {}
-    for positions in micro_batches:
-        answered = forward([items[position] for position in positions])
-        answers.update(zip(positions, answered, strict=True))
-    return [answers[position] for position in range(len(items))]

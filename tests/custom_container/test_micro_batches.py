@@ -1,4 +1,4 @@
-"""Micro-batches: every document once, within the budget, answered in the caller's order."""
+"""Micro-batches: every document once, within the budget."""
 
 from itertools import chain
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.micro_batches import map_in_micro_batches, packed_micro_batches, padded_micro_batches
+from src.micro_batches import packed_micro_batches, padded_micro_batches
 
 lengths_lists = st.lists(st.integers(1, 300), max_size=200)
 planners = pytest.mark.parametrize("planner", [padded_micro_batches, packed_micro_batches])
@@ -52,22 +52,3 @@ def test_padding_stays_small_among_texts_of_real_lengths():
     computed = sum(padded_cost([lengths[n] for n in rectangle]) for rectangle in rectangles)
 
     assert computed < 1.1 * sum(lengths)
-
-
-@planners
-@given(lengths=lengths_lists)
-def test_answers_come_back_in_the_callers_order(planner, lengths):
-    """However documents were mixed, answer i belongs to document i."""
-    items = list(enumerate(lengths))
-
-    answers = map_in_micro_batches(
-        items, planner(lengths, 500), lambda own: [f"answer {number}" for number, _ in own]
-    )
-
-    assert answers == [f"answer {number}" for number, _ in items]
-
-
-def test_a_forward_that_loses_an_answer_is_an_error():
-    """Fewer answers than documents never shift silently."""
-    with pytest.raises(ValueError, match="zip"):
-        map_in_micro_batches([1, 2], [[0, 1]], lambda own: own[:1])
