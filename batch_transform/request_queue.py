@@ -6,6 +6,7 @@ Knows how a message is sent, put back, set aside and redriven; knows nothing of 
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -159,11 +160,14 @@ class RequestQueue:
         return {letter.message_id: letter for letter in letters}
 
     def _show_again(self, letter: DeadLetter) -> None:
-        self._sqs.change_message_visibility(
-            QueueUrl=self._dead_letter_url,
-            ReceiptHandle=letter.receipt_handle,
-            VisibilityTimeout=0,
-        )
+        errors = self._sqs.exceptions
+        # Where reading took longer than it is hidden, it shows already, or another reader has it.
+        with suppress(errors.MessageNotInflight, errors.ReceiptHandleIsInvalid):
+            self._sqs.change_message_visibility(
+                QueueUrl=self._dead_letter_url,
+                ReceiptHandle=letter.receipt_handle,
+                VisibilityTimeout=0,
+            )
 
     def _count(self, queue_url: str) -> tuple[int, int]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

@@ -20,7 +20,7 @@ from batch_transform.input_documents import (
     find_input,
 )
 from batch_transform.job_record import JobRecord, write_job_record
-from batch_transform.naming import S3Uri
+from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import pack
 from batch_transform.s3_objects import (
     age_in_seconds,
@@ -28,7 +28,7 @@ from batch_transform.s3_objects import (
     put_object_once,
     read_object,
 )
-from batch_transform.transform_job import find_job
+from batch_transform.transform_job import TransformJob, describe_job, find_job
 from batch_transform.transform_message import RequestedJob
 from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED
 from batch_transform.transform_request import Request, create_transform_job_request
@@ -63,14 +63,15 @@ class JobStarter:
         another call packs the input, and botocore's own errors.
         """
         is_first = self._claim(job)
-        if find_job(self.clients.sagemaker, job.job_name):
+        if found := find_job(self.clients.sagemaker, job.job_name):
+            self._check_is_asked_for(found, job, is_first=is_first)
             return False
         with ExitStack() as undo:
             if is_first:
                 undo.callback(delete_objects, self.clients.s3, job.folder.root)
             input_uri = self._prepare_input(job, is_first=is_first)
             undo.pop_all()
-        return self._submit(self._request(job, input_uri))
+        return self._submit(self._request(job, input_uri), job)
 
     def _claim(self, job: RequestedJob) -> bool:
         """Write request.json; return whether this call is the first to do so."""
@@ -82,6 +83,24 @@ class JobStarter:
                 [f"this request_id was used before for another request: see {place}"]
             )
         return False
+
+    def _check_is_asked_for(
+        self, found: TransformJob, job: RequestedJob, *, is_first: bool
+    ) -> None:
+        """
+        Refuse a request whose id another one has used, and take its claim back.
+
+        `request.json` tells requests of one folder apart; one of another folder, or one whose
+        folder was removed since, is told by the job that has the name.
+        """
+        s3, used = self.clients.s3, JobFolder.of_job(found.output_uri, found.name).root
+        if used == job.folder.root and not is_first:
+            return
+        if used == job.folder.root:
+            s3.delete_object(Bucket=job.folder.request.bucket, Key=job.folder.request.key)
+        else:
+            delete_objects(s3, job.folder.root)
+        raise RefusedRequest([f"this request_id was used before: its job wrote to {used}"])
 
     def _prepare_input(self, job: RequestedJob, *, is_first: bool) -> S3Uri:
         """Return what the job is to read: its shards, packed now or before, or the input itself."""
@@ -135,11 +154,13 @@ class JobStarter:
         )
         write_job_record(self.clients.s3, job.folder, record)
 
-    def _submit(self, request: Request) -> bool:
+    def _submit(self, request: Request, job: RequestedJob) -> bool:
         try:
             self.clients.sagemaker.create_transform_job(**request)
         except ClientError as error:
-            if error_code(error) == "ResourceInUse":
-                return False
-            raise
+            if error_code(error) != "ResourceInUse":
+                raise
+            found = describe_job(self.clients.sagemaker, job.job_name)
+            self._check_is_asked_for(found, job, is_first=False)
+            return False
         return True

@@ -120,7 +120,7 @@ class AcceptedRequests:
         job = RequestedJob(
             job_name=requested_job_name(self.queue_name, message.request_id or request_id),
             profile=profile,
-            input_uri=S3Uri.parse(message.input_path),
+            input_uri=self._input_uri(message),
             output_uri=S3Uri.parse(message.output_path or str(self.output_folder)).folder(),
             instance_type=message.instance_type or profile.default_instance_type,
             instance_count=message.instance_count,
@@ -128,6 +128,12 @@ class AcceptedRequests:
         if problems := [*self._problems(job)]:
             raise RefusedRequest(problems)
         return job
+
+    def _input_uri(self, message: TransformMessage) -> S3Uri:
+        """The whole input folder may be named without its `/`, which its listing needs."""
+        input_uri = S3Uri.parse(message.input_path)
+        is_whole = input_uri.folder() == self.input_folder
+        return self.input_folder if is_whole else input_uri
 
     def _problems(self, job: RequestedJob) -> Iterator[str]:
         if not self.input_folder.covers(job.input_uri.folder()):
