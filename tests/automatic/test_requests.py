@@ -134,16 +134,6 @@ def test_an_id_that_was_used_is_refused_wherever_its_output_goes(site: Site) -> 
     assert not site.exists(f"output/elsewhere/{job_name}/request.json")
 
 
-def test_the_whole_input_folder_may_be_named_without_its_slash(site: Site) -> None:
-    """The function may list the folder, not the bare word it begins with."""
-    site.put_input(a=b"contract one\n")
-    request_id = new_id()
-    site.send({"input_path": f"s3://{BUCKET}/input", "request_id": request_id})
-    job_name = site.job_name(request_id)
-    until(lambda: site.jobs(job_name), "the job is started")
-    site.run("check_batch_transform_status.py", "--job-name", job_name, "--stop")
-
-
 def test_a_bad_request_is_shown_with_its_reason_and_sent_again_when_asked(site: Site) -> None:
     """--queue shows it, --redrive asks, sends it once more, and it comes back with its reason."""
     site.drain_dead_letters()

@@ -36,6 +36,13 @@ def test_only_the_input_is_required(accepted: AcceptedRequests) -> None:
     assert job.job_name.endswith("-from-sqs")
 
 
+def test_the_whole_input_folder_may_be_named_without_its_slash(accepted: AcceptedRequests) -> None:
+    """The function may list the folder, not the bare word with which it begins."""
+    bare = str(accepted.input_folder).removesuffix("/")
+    job = accepted.job(TransformMessage.from_json(message(input_path=bare)), "from-sqs")
+    assert job.input_uri == accepted.input_folder
+
+
 def test_a_message_survives_its_own_json() -> None:
     """What is sent is what is read."""
     sent = TransformMessage(INPUT, instance_count=3, profile="standard", request_id="a-1")
