@@ -21,6 +21,10 @@ class InvalidInput(BatchTransformError):
     """Input in S3 that cannot become a job: nothing there, or lines that are not text."""
 
 
+class InputChanged(InvalidInput):
+    """Input that was changed or deleted while it was read: read anew, it can become a job."""
+
+
 class RefusedRequest(BatchTransformError):
     """A message that asks for what cannot or may not be done, whenever it is asked."""
 

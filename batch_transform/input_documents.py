@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from batch_transform.errors import InvalidInput
+from batch_transform.errors import InputChanged, InvalidInput
 from batch_transform.left_out_lines import LeftOutLine, LeftOutLines
 from batch_transform.naming import S3Uri
 from batch_transform.s3_objects import S3Object, list_objects, open_object
@@ -134,7 +134,7 @@ class InputScan:
         """
         Yield the documents of all files in order; *on_file* is called as each has been read.
 
-        Small files are fetched several at once. Raises InvalidInput for a file that was changed or
+        Small files are fetched several at once. Raises InputChanged for a file that was changed or
         deleted since it was listed.
         """
         for file, content in _open_in_order(self._s3, self._folder.files):
@@ -237,11 +237,11 @@ def _fetch(s3: Any, file: InputFile) -> bytes:
 def _explain_reading(error: ClientError, file: InputFile) -> Exception:
     code = error.response["Error"]["Code"]
     if code in {"PreconditionFailed", "412"}:
-        return InvalidInput(
+        return InputChanged(
             f"{file.uri} was changed after it was listed: start again when the input is complete"
         )
     if code in {"NoSuchKey", "404"}:
-        return InvalidInput(
+        return InputChanged(
             f"{file.uri} was deleted after it was listed: start again to run without it"
         )
     return error
