@@ -28,8 +28,9 @@ image-test: $(INSTALLED) ## Build the container's image and run it as SageMaker 
 load-test: $(INSTALLED) ## Keep the container's server busy for half an hour
 	$(VENV)/bin/python -m tests.custom_container.load --minutes 30
 
-sdk-test: $(INSTALLED) $(SAGEMAKER_SDK)/.installed ## Divide files as the SageMaker SDK does
-	$(VENV)/bin/python -m pytest tests/custom_container/test_sdk_splitters.py
+sdk-test: $(INSTALLED) $(SAGEMAKER_SDK)/.installed ## Divide files and launch training with SageMaker's SDK
+	$(VENV)/bin/python -m pytest tests/custom_container/test_sdk_splitters.py \
+		tests/fine_tuning/test_launch_with_sdk.py
 
 bench: $(BENCHMARKS)/.installed ## Measure the inference core beside its peers; needs a calm machine
 	OMP_WAIT_POLICY=PASSIVE $(BENCHMARKS)/bin/python -m benchmarks.inference_core

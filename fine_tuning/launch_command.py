@@ -1,6 +1,6 @@
 """`launch`: the same training as a SageMaker training job.
 
-Knows click. Needs the SageMaker SDK (requirements-launch.txt) and none of the training packages.
+Knows click. Needs the SageMaker SDK (requirements-sagemaker-sdk.txt) and none of the training packages.
 """
 
 import json

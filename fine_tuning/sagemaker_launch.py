@@ -88,8 +88,8 @@ def launch_training_job(job: TrainingJob, repository: Path, *, wait: bool) -> st
         from sagemaker.train import ModelTrainer  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise FineTuningError(
-            f"Could not load the SageMaker SDK ({error}). Install requirements-launch.txt into an "
-            "environment of its own."
+            f"Could not load the SageMaker SDK ({error}). Install requirements-sagemaker-sdk.txt "
+            "into an environment of its own."
         ) from error
     seconds = job.max_hours * 3600
     with tempfile.TemporaryDirectory() as folder:

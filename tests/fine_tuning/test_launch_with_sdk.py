@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-launch" / "bin" / "python"
+PYTHON = ROOT / ".venv-sagemaker-sdk" / "bin" / "python"
 pytestmark = pytest.mark.skipif(
-    not PYTHON.exists(), reason="requirements-launch.txt is not installed in .venv-launch"
+    not PYTHON.exists(), reason="the SageMaker SDK is not installed: make sdk-test"
 )
 BUCKETS = (
     "<ListAllMyBucketsResult><Buckets><Bucket><Name>bucket</Name>"
