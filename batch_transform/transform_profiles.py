@@ -91,6 +91,15 @@ def transform_ami_version(instance_type: str) -> str | None:
     return GPU_AMI_VERSION if is_gpu(instance_type) else None
 
 
+def container_environment(instance_type: str) -> dict[str, str]:
+    """
+    Return what the container is told of the machine it was rented.
+
+    A GPU that is paid for and cannot be used ends the container at its start.
+    """
+    return {"REQUIRE_GPU": "true"} if is_gpu(instance_type) else {}
+
+
 STANDARD = TransformProfile(
     name="standard",
     default_instance_type="ml.m5.xlarge",

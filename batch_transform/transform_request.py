@@ -10,6 +10,7 @@ from typing import Any
 from batch_transform.naming import S3Uri, model_name_for
 from batch_transform.transform_profiles import (
     TransformProfile,
+    container_environment,
     takes_volume_key,
     transform_ami_version,
 )
@@ -72,6 +73,7 @@ def create_transform_job_request(
     resources: Request = {"InstanceType": instance_type, "InstanceCount": instance_count}
     if ami_version := transform_ami_version(instance_type):
         resources["TransformAmiVersion"] = ami_version
+    environment = container_environment(instance_type)
     encryption = {"KmsKeyId": kms_key_id} if kms_key_id else {}
     if kms_key_id and takes_volume_key(instance_type):
         resources["VolumeKmsKeyId"] = kms_key_id
@@ -98,6 +100,7 @@ def create_transform_job_request(
             **encryption,
         },
         "TransformResources": resources,
+        **({"Environment": environment} if environment else {}),
         **_tags(tags),
     }
 

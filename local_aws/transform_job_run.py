@@ -21,6 +21,7 @@ from typing import Any
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_aws import missing_gpu
 from local_aws.container_image import ContainerImage, ContainerImageError
 from local_aws.execution_parameters import ExecutionParameters
 from local_aws.instance_share import InstanceShare, JobEndedError
@@ -68,7 +69,7 @@ class TransformJobRun:
             try:
                 model_dir = self._unpack_model(folder)
                 image = self._image()
-                environment = server_environment(image, self._container, self._description)
+                environment = self._environment(image, logs)
                 servers = []
                 for log in logs:
                     servers.append(ModelServer(image, environment, model_dir, log))
@@ -103,6 +104,18 @@ class TransformJobRun:
         except ContainerImageError as error:
             message = f"ClientError: cannot start {self._container.get('Image')}: {error}"
             raise JobFailedError(message) from error
+
+    def _environment(self, image: ContainerImage, logs: list[JobLog]) -> dict[str, str]:
+        environment = server_environment(image, self._container, self._description)
+        if not missing_gpu.is_missed(environment):
+            return environment
+        instance_type = self._description["TransformResources"]["InstanceType"]
+        for log in logs:
+            log.write(
+                f"[local aws]: {instance_type} has a GPU and this machine has none: the container "
+                f"gets {missing_gpu.REQUIRE_GPU}=false and computes on the CPU"
+            )
+        return {**environment, missing_gpu.REQUIRE_GPU: "false"}
 
     def _unpack_model(self, folder: Path) -> Path:
         model_dir = folder / "model"

@@ -12,6 +12,7 @@ from batch_transform.transform_profiles import (
     OPTIMIZED,
     PROFILES,
     TransformProfile,
+    container_environment,
 )
 
 sys.path.append(str(Path(__file__).parents[1] / "custom_container"))
@@ -30,6 +31,13 @@ def test_the_container_reads_and_writes_what_a_profile_asks_for(profile: Transfo
 def test_both_houses_know_the_same_limit_of_request_memory() -> None:
     """SageMaker's 100 MB stand in either house, and are the same there."""
     assert settings.MAX_CONCURRENT_PAYLOAD_IN_MB == MAX_REQUEST_MEMORY_IN_MB
+
+
+def test_a_container_on_a_gpu_type_understands_that_it_must_use_the_gpu() -> None:
+    """The container reads what the job's Environment says, by that name and in that spelling."""
+    for instance_type, is_gpu_type in (("ml.g5.xlarge", True), ("ml.m5.xlarge", False)):
+        told = settings.Settings.from_environment(container_environment(instance_type))
+        assert told.require_gpu is is_gpu_type
 
 
 def test_shards_are_of_the_type_that_the_job_announces() -> None:

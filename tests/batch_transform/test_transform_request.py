@@ -104,6 +104,13 @@ def test_the_optimized_job_packs_requests_and_asks_for_a_driver_that_torch_can_u
     assert ami == "al2-ami-sagemaker-batch-gpu-535"
 
 
+def test_a_gpu_that_is_paid_for_must_be_used() -> None:
+    """The container is told to end at once where it cannot; a CPU type is told nothing."""
+    assert job_request(OPTIMIZED)["Environment"] == {"REQUIRE_GPU": "true"}
+    assert job_request(STANDARD, instance_type="ml.g6.xlarge")["Environment"]
+    assert "Environment" not in job_request(OPTIMIZED, instance_type="ml.c7i.xlarge")
+
+
 def test_a_cpu_is_given_one_packed_request_at_a_time() -> None:
     """Four of 6 MB would not be answered within the hour that an invocation may take."""
     on_cpu = job_request(OPTIMIZED, instance_type="ml.c7i.xlarge")
