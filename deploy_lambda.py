@@ -1,17 +1,16 @@
 """Deploy automatic batch transform (queue, functions, alarms) as one CloudFormation stack."""
 
 import time
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
     bucket_option,
+    confirm_option,
     image_option,
     input_prefix_option,
     json_option,
@@ -22,10 +21,19 @@ from batch_transform.command_line import (
     run,
     write_to_env_file,
 )
-from batch_transform.lambda_deployment import DeploymentSettings, plan_deployment, provide
+from batch_transform.lambda_deployment import DeploymentSettings, plan_deployment
 from batch_transform.lambda_stack import Stack
+from batch_transform.stack_console import deploy, print_outputs, take_down
 
 INSTANCE_TYPES = ("ml.g5.xlarge", "ml.g4dn.xlarge", "ml.g6.xlarge", "ml.m5.xlarge", "ml.c5.2xlarge")
+
+
+def _need_no_more(context: click.Context, _parameter: click.Parameter, deleting: bool) -> bool:
+    """Require for deleting nothing of what only deploying needs."""
+    if deleting:
+        for parameter in context.command.params:
+            parameter.required = False
+    return deleting
 
 
 @click.command(help=__doc__)
@@ -72,71 +80,49 @@ INSTANCE_TYPES = ("ml.g5.xlarge", "ml.g4dn.xlarge", "ml.g6.xlarge", "ml.m5.xlarg
     default=INSTANCE_TYPES,
     help="A machine that requests may ask for; give it once for each.",
 )
+@option(
+    "--kms-key-id", help="KMS key, by its ARN, of the buckets and of everything the jobs write."
+)
 @option("--alarm-topic-arn", default="", help="SNS topic that alarms are sent to.")
 @region_option
 @option("--dry-run", is_flag=True, help="Show what would change and change nothing.")
 @option("--write-env", is_flag=True, help="Write SQS_QUEUE_URL into .env.")
-@option("--delete", "deleting", is_flag=True, help="Take the stack down.")
-@option("--yes", is_flag=True, help="Do not ask before taking it down.")
+@option(
+    "--delete",
+    "deleting",
+    is_flag=True,
+    is_eager=True,
+    callback=_need_no_more,
+    help="Take the stack down.",
+)
+@confirm_option
 @json_option
 def main(
     *,
+    stack_name: str,
     region: str | None,
     dry_run: bool,
     write_env: bool,
     deleting: bool,
-    yes: bool,
+    confirm: Callable[[str], None],
     as_json: bool,
     **values: Any,
 ) -> None:
     """Deploy what changed, or take everything down."""
-    clients = AwsClients(region)
-    settings = DeploymentSettings(region=clients.region, **values)
-    stack = Stack(clients.cloudformation, settings.stack_name, time.sleep)
+    clients = AwsClients(region, values["kms_key_id"])
+    stack = Stack(clients.cloudformation, stack_name, time.sleep)
     if deleting:
-        _delete(stack, settings.stack_name, asks=not yes)
+        take_down(stack, confirm)
         return
-    _deploy(clients, stack, settings, dry_run=dry_run)
+    settings = DeploymentSettings(region=clients.region, **values)
+    plan = plan_deployment(clients, settings, Path(__file__).parent)
+    deploy(clients, stack, plan, confirm, dry_run=dry_run)
     if dry_run:
         return
     outputs = stack.outputs()
     if write_env:
         write_to_env_file("SQS_QUEUE_URL", outputs["QueueUrl"])
-    if as_json:
-        terminal.print_json(outputs)
-        return
-    for name, value in outputs.items():
-        terminal.say(f"{name}: {value}")
-    terminal.print_answer(f"SQS_QUEUE_URL={outputs['QueueUrl']}")
-
-
-def _deploy(
-    clients: AwsClients, stack: Stack, settings: DeploymentSettings, *, dry_run: bool
-) -> None:
-    plan = plan_deployment(clients, settings, Path(__file__).parent)
-    name = f"deploy-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    proposed = stack.propose(name, plan.template, plan.parameters)
-    terminal.print_changes(proposed.changes if proposed else [])
-    with ExitStack() as undo:
-        if proposed:
-            undo.callback(stack.withdraw, proposed)
-        if dry_run:
-            return
-        provide(clients, plan, terminal.progress)
-        undo.pop_all()
-    if proposed:
-        terminal.show_stack_events(stack.carry_out(proposed))
-
-
-def _delete(stack: Stack, stack_name: str, *, asks: bool) -> None:
-    if asks:
-        click.confirm(
-            f"Take down {stack_name}, with its queues and the messages in them?",
-            abort=True,
-            err=True,
-        )
-    terminal.show_stack_events(stack.take_down())
-    terminal.say("kept: the results and the code in S3, and the SageMaker Model")
+    print_outputs(outputs, as_json=as_json)
 
 
 if __name__ == "__main__":

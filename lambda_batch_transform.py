@@ -26,8 +26,17 @@ def handle_requests(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Start the job of each message of an SQS event; answer which messages stay queued."""
     variables = os.environ
     queue_url = variables["REQUEST_QUEUE_URL"]
-    time_limit = context.get_remaining_time_in_millis() / 1000
-    starter = JobStarter(_clients(), variables["MODEL_NAME"], time_limit)
+    kms_key_id = variables["KMS_KEY_ARN"] or None
+
+    def time_left_in_seconds() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    starter = JobStarter(
+        clients=_clients(kms_key_id),
+        model_name=variables["MODEL_NAME"],
+        time_limit_in_seconds=time_left_in_seconds(),
+        kms_key_id=kms_key_id,
+    )
     delivery = RequestDelivery(
         queue=RequestQueue(_clients().sqs, queue_url, variables["DEAD_LETTER_QUEUE_URL"]),
         accepted=AcceptedRequests(
@@ -38,6 +47,8 @@ def handle_requests(event: dict[str, Any], context: Any) -> dict[str, Any]:
         ),
         start=starter.start,
         now=time.time,
+        time_left_in_seconds=time_left_in_seconds,
+        sleep=time.sleep,
         log=_log,
         uniform=random.uniform,
     )
@@ -53,14 +64,14 @@ def handle_completion(event: dict[str, Any], _context: Any) -> None:
     """
     job = describe_job(_clients().sagemaker, event["detail"]["TransformJobName"])
     if job.is_final:
-        settle_job(_clients().encrypting_with(job.kms_key_id).s3, job)
+        settle_job(_clients(job.kms_key_id).s3, job)
     _log({"job_name": job.name, "status": job.status, "settled": job.is_final})
 
 
 @cache
-def _clients() -> AwsClients:
-    """Return the clients that all calls in one process share."""
-    return AwsClients(None)
+def _clients(kms_key_id: str | None = None) -> AwsClients:
+    """Return the clients that all calls in one process share, of those that use one key."""
+    return AwsClients(None, kms_key_id)
 
 
 def _log(told: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Ask the automatic deployment for a job: one message into its queue."""
 
-import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
@@ -15,15 +15,13 @@ from batch_transform.command_line import (
     region_option,
     run,
 )
-from batch_transform.errors import JobMayRun
 from batch_transform.input_documents import find_input
-from batch_transform.naming import S3Uri, requested_job_name
+from batch_transform.naming import S3Uri
+from batch_transform.queue_console import follow_request
 from batch_transform.request_queue import RequestQueue
-from batch_transform.sent_request import await_job, await_results
-from batch_transform.transform_job import check_completed
+from batch_transform.sent_request import send_request
 from batch_transform.transform_message import TransformMessage, check_message, new_request_id
 from batch_transform.transform_profiles import OPTIMIZED, PROFILES
-from batch_transform.watching import follow
 
 
 @click.command(help=__doc__)
@@ -62,41 +60,14 @@ def main(
     check_message(message)
     found = find_input(clients.s3, S3Uri.parse(message.input_path))
     queue = RequestQueue.at(clients.sqs, queue_url)
-    job_name = requested_job_name(queue.name, request_id)
-    queue.send(message.to_json())
+    sent = send_request(queue, message)
     terminal.say(f"sent the request {request_id} for {len(found.files)} files from {found.uri}")
     if waiting:
-        _follow_request(clients, queue, message, job_name, as_json=as_json)
+        follow_request(clients, queue, sent, as_json=as_json)
     elif as_json:
-        terminal.print_json({"request_id": request_id, "job_name": job_name})
+        terminal.print_json(asdict(sent))
     else:
-        terminal.print_answer(job_name)
-
-
-def _follow_request(
-    clients: AwsClients,
-    queue: RequestQueue,
-    message: TransformMessage,
-    job_name: str,
-    *,
-    as_json: bool,
-) -> None:
-    terminal.say(f"waiting for the job {job_name}")
-    try:
-        await_job(clients, queue, message.to_json(), job_name, time.sleep)
-        job = follow(clients, job_name)
-        summary = await_results(clients.s3, job, time.sleep)
-    except KeyboardInterrupt:
-        raise JobMayRun(
-            f"no longer waiting; the request {message.request_id} stands, and so does its job"
-        ) from None
-    if as_json:
-        terminal.print_json(summary)
-    elif "classes" in summary:
-        terminal.print_summary(summary)
-    else:
-        terminal.print_job(job)
-    check_completed(job)
+        terminal.print_answer(sent.job_name)
 
 
 if __name__ == "__main__":

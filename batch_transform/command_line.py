@@ -81,6 +81,13 @@ queue_url_option = partial(
     help="Queue of the deployment; deploy_lambda.py prints it.",
 )
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")
+confirm_option = option(
+    "--yes",
+    "confirm",
+    is_flag=True,
+    callback=lambda _context, _parameter, is_sure: _take_as_read if is_sure else _ask,
+    help="Do not ask before removing, replacing or sending again.",
+)
 bucket_option = option(
     "--s3-bucket",
     "bucket",
@@ -122,6 +129,15 @@ role_option = option(
     required=True,
     help="Execution role that SageMaker assumes.",
 )
+
+
+def _ask(question: str) -> None:
+    """Put a question on stderr; end the command unless the answer is yes."""
+    click.confirm(question, abort=True, err=True)
+
+
+def _take_as_read(_question: str) -> None:
+    """Answer yes."""
 
 
 def _pairs(

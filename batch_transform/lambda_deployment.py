@@ -5,6 +5,7 @@ Knows what the functions need to be there: their code, the SageMaker Model and i
 nothing of how CloudFormation makes the stack.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from batch_transform.transform_plan import Progress
 from batch_transform.transform_profiles import instance_type_problem
 from batch_transform.transform_request import Request, create_model_request
 
+_KMS_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/.+")
 TEMPLATE = "lambda_batch_transform_template.yaml"
 
 
@@ -35,7 +37,6 @@ class DeploymentSettings:
     """One stack as the operator wants it; places are prefixes in *bucket* or full S3 locations."""
 
     bucket: str
-    stack_name: str
     code_prefix: str
     model_path: str
     input_prefix: str
@@ -46,6 +47,7 @@ class DeploymentSettings:
     lambda_name: str
     instance_types: tuple[str, ...]
     alarm_topic_arn: str = ""
+    kms_key_id: str | None = None
     region: str | None = None
 
     @property
@@ -84,6 +86,11 @@ class DeploymentSettings:
             elif instance_type not in offered:
                 yield f"--instance-type: Batch Transform does not offer {instance_type!r}"
         yield from image_problems(self.image_uri, self.region)
+        if self.kms_key_id and not _KMS_KEY_ARN.fullmatch(self.kms_key_id):
+            yield (
+                f"--kms-key-id: got {self.kms_key_id!r}, expected the key's ARN "
+                "(arn:aws:kms:REGION:ACCOUNT:key/…): roles are given a key by nothing else"
+            )
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,7 @@ def plan_deployment(
             "OutputPrefix": settings.output_uri.key,
             "InstanceTypes": ",".join(settings.instance_types),
             "AlarmTopicArn": settings.alarm_topic_arn,
+            "KmsKeyArn": settings.kms_key_id or "",
             "RequireTls": str(clients.sqs.meta.endpoint_url.startswith("https:")).lower(),
         },
     )

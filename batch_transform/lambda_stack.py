@@ -23,12 +23,21 @@ _CONSEQUENCE = re.compile(r"cancelled|^the following resource", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ResourceChange:
-    """What a change set would do to one resource: `Add`, `Modify`, `Remove` …"""
+    """
+    What a change set would do to one resource: `Add`, `Modify`, `Remove` …
+
+    *replacement* is `True`, `False`, or `Conditional` where only carrying it out can tell.
+    """
 
     action: str
     logical_id: str
     resource_type: str
-    is_replaced: bool
+    replacement: str = "False"
+
+    @property
+    def may_lose_content(self) -> bool:
+        """Tell whether what the resource holds, such as messages, may be gone afterwards."""
+        return self.action == "Remove" or self.replacement != "False"
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Stack:
 
     def __init__(self, cloudformation: Any, name: str, sleep: Callable[[float], None]) -> None:
         self._cloudformation = cloudformation
-        self._name = name
+        self.name = name
         self._sleep = sleep
 
     def propose(
@@ -88,7 +97,7 @@ class Stack:
         """
         is_new = self._check_can_change()
         answer = self._cloudformation.create_change_set(
-            StackName=self._name,
+            StackName=self.name,
             ChangeSetName=change_set_name,
             ChangeSetType="CREATE" if is_new else "UPDATE",
             TemplateBody=template,
@@ -106,7 +115,7 @@ class Stack:
         reason = description.get("StatusReason", "")
         if _NO_CHANGES.search(reason):
             return None
-        raise StackFailed(f"CloudFormation refused the change set of {self._name}: {reason}")
+        raise StackFailed(f"CloudFormation refused the change set of {self.name}: {reason}")
 
     def withdraw(self, change_set: ChangeSet) -> None:
         """Forget a proposal, and the empty stack that was made to hold it."""
@@ -122,9 +131,9 @@ class Stack:
 
     def take_down(self) -> Iterator[StackEvent]:
         """Delete the stack and yield each step; raise AwsRefused where there is none."""
-        description = self._describe(self._name)
+        description = self._describe(self.name)
         if description is None:
-            raise AwsRefused(f"there is no stack {self._name} in this region: check AWS_REGION")
+            raise AwsRefused(f"there is no stack {self.name} in this region: check AWS_REGION")
         stack_id = description["StackId"]
         before = {event.event_id for event in self._events(stack_id)}
         self._cloudformation.delete_stack(StackName=stack_id)
@@ -132,24 +141,24 @@ class Stack:
 
     def outputs(self) -> dict[str, str]:
         """Return the outputs of the stack; raise AwsRefused where there is none."""
-        description = self._describe(self._name)
+        description = self._describe(self.name)
         if description is None:
-            raise AwsRefused(f"there is no stack {self._name} in this region: check AWS_REGION")
+            raise AwsRefused(f"there is no stack {self.name} in this region: check AWS_REGION")
         return {each["OutputKey"]: each["OutputValue"] for each in description.get("Outputs", [])}
 
     def _check_can_change(self) -> bool:
         """Return whether the stack is yet to be made; raise AwsRefused where it cannot be."""
-        description = self._describe(self._name)
+        description = self._describe(self.name)
         status = description["StackStatus"] if description else "DELETE_COMPLETE"
         if status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
             return True
         if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}:
             raise AwsRefused(
-                f"the stack {self._name} is {status}, which CloudFormation cannot update: take it "
+                f"the stack {self.name} is {status}, which CloudFormation cannot update: take it "
                 "down with deploy_lambda.py --delete, then deploy again"
             )
         if status.endswith("_IN_PROGRESS"):
-            raise AwsRefused(f"the stack {self._name} is {status}: wait until it is not")
+            raise AwsRefused(f"the stack {self.name} is {status}: wait until it is not")
         return False
 
     def _await_change_set(self, change_set: ChangeSet) -> dict[str, Any]:
@@ -174,7 +183,7 @@ class Stack:
                 break
             self._sleep(_POLL_IN_SECONDS)
         if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
-            raise StackFailed(_failure(self._name, status, cause))
+            raise StackFailed(_failure(self.name, status, cause))
 
     def _describe(self, name: str) -> dict[str, Any] | None:
         try:
@@ -202,7 +211,7 @@ def _changes(description: dict[str, Any]) -> list[ResourceChange]:
             action=change["Action"],
             logical_id=change["LogicalResourceId"],
             resource_type=change["ResourceType"],
-            is_replaced=change.get("Replacement") == "True",
+            replacement=change.get("Replacement", "False"),
         )
         for change in changes
     ]

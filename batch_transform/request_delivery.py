@@ -1,7 +1,9 @@
 """
 What becomes of each delivered message: started, put back, or set aside with its reason.
 
-Knows which failures wait, which are tried again and which are final; starts nothing itself.
+Knows which failures wait in the queue, which are tried again at once and which are final; starts
+nothing itself. How often a message was received says only how long it rests: one that has waited
+long for capacity is given up no sooner than a new one.
 """
 
 from collections.abc import Callable
@@ -9,20 +11,28 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from batch_transform.aws import AwsError, explain, is_temporary
-from batch_transform.errors import BatchTransformError, NotYet, RefusedRequest
-from batch_transform.request_queue import RequestQueue, delay_in_seconds
+from batch_transform.errors import BatchTransformError, InputChanged, NotYet
+from batch_transform.request_queue import ORIGINAL_MESSAGE_ID, RequestQueue, delay_in_seconds
 from batch_transform.transform_message import AcceptedRequests, RequestedJob, TransformMessage
 
-TRIES_AFTER_ERRORS = 6
-OLDEST_IN_SECONDS = 13 * 24 * 3600
+PAUSES_AFTER_ERRORS_IN_SECONDS = (1, 2, 4, 8)
+"""Long enough for a role that was just changed; within one delivery, so that it must end."""
+LONGEST_WAIT_IN_DAYS = 13
 """SQS drops a message after 14 days without a word: a day before, it is set aside instead."""
+_SECONDS_A_DAY = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One record of an SQS event, in our words."""
+    """
+    One record of an SQS event, in our words.
+
+    *original_message_id* is the id under which the request first came in: sent again from the dead
+    letters, the message gets another one from SQS.
+    """
 
     message_id: str
+    original_message_id: str
     receipt_handle: str
     body: str
     receive_count: int
@@ -32,8 +42,10 @@ class Delivery:
     def from_record(cls, record: dict[str, Any]) -> Self:
         """Read one entry of the event's Records."""
         attributes = record["attributes"]
+        original = record.get("messageAttributes", {}).get(ORIGINAL_MESSAGE_ID, {})
         return cls(
             message_id=record["messageId"],
+            original_message_id=original.get("stringValue", record["messageId"]),
             receipt_handle=record["receiptHandle"],
             body=record["body"],
             receive_count=int(attributes["ApproximateReceiveCount"]),
@@ -52,6 +64,10 @@ class RequestDelivery:
         Starts the job unless it was started, and tells which.
     now
         The time in seconds since 1970.
+    time_left_in_seconds
+        How long this delivery may still take.
+    sleep
+        Waits for some seconds.
     log
         Takes one line for each message, as names and values that hold no document.
     uniform
@@ -62,6 +78,8 @@ class RequestDelivery:
     accepted: AcceptedRequests
     start: Callable[[RequestedJob], bool]
     now: Callable[[], float]
+    time_left_in_seconds: Callable[[], float]
+    sleep: Callable[[float], None]
     log: Callable[[dict[str, Any]], None]
     uniform: Callable[[float, float], float]
 
@@ -85,41 +103,71 @@ class RequestDelivery:
 
     def _handle(self, delivery: Delivery) -> bool:
         try:
-            job_name, started = self._start(delivery)
-        except NotYet as error:
-            return self._put_back(delivery, error)
-        except BatchTransformError as error:
-            return self._set_aside(delivery, error)
+            message = TransformMessage.from_json(delivery.body)
+            job = self.accepted.job(message, delivery.original_message_id)
+            started = self._start(job)
         except Exception as error:
-            if is_temporary(error) or delivery.receive_count < TRIES_AFTER_ERRORS:
+            if _can_succeed_later(error):
                 return self._put_back(delivery, error)
-            return self._set_aside(delivery, error)
-        self._log(delivery, "started" if started else "was started before", job_name=job_name)
+            return self._set_aside(delivery, reason_of(error))
+        outcome = "started" if started else "was started before"
+        self._log(delivery, outcome, job_name=job.job_name)
         return True
 
-    def _start(self, delivery: Delivery) -> tuple[str, bool]:
-        days = OLDEST_IN_SECONDS / 86400
-        if self.now() - delivery.sent_at > OLDEST_IN_SECONDS:
-            raise RefusedRequest([f"it could not be started in {days:.0f} days: see the log"])
-        message = TransformMessage.from_json(delivery.body)
-        job = self.accepted.job(message, delivery.message_id)
-        return job.job_name, self.start(job)
+    def _start(self, job: RequestedJob) -> bool:
+        """
+        Start the job; after an error that nobody foresaw, try again while there is time.
+
+        A permission may be granted, or a Model made, this very moment.
+        """
+        for pause in PAUSES_AFTER_ERRORS_IN_SECONDS:
+            before = self.time_left_in_seconds()
+            try:
+                return self.start(job)
+            except Exception as error:
+                left = self.time_left_in_seconds()
+                needed = pause + (before - left)
+                if _is_foreseen(error) or left < needed:
+                    raise
+            self.sleep(pause)
+        return self.start(job)
 
     def _put_back(self, delivery: Delivery, error: Exception) -> bool:
+        reason = reason_of(error)
+        waited = round(self.now() - delivery.sent_at)
+        if waited > LONGEST_WAIT_IN_DAYS * _SECONDS_A_DAY:
+            waited_for = f"it waited {LONGEST_WAIT_IN_DAYS} days, at last because: {reason}"
+            return self._set_aside(delivery, waited_for)
         delay = delay_in_seconds(delivery.receive_count, self.uniform)
         self.queue.put_back(delivery.receipt_handle, delay)
-        self._log(delivery, "put back", reason=reason_of(error), delay_in_seconds=delay)
+        self._log(
+            delivery,
+            "put back",
+            reason=reason,
+            delay_in_seconds=delay,
+            waited_in_seconds=waited,  # the template's WaitedInSeconds, watched by an alarm
+        )
         return False
 
-    def _set_aside(self, delivery: Delivery, error: Exception) -> bool:
-        reason = reason_of(error)
-        self.queue.set_aside(delivery.body, reason=reason, message_id=delivery.message_id)
+    def _set_aside(self, delivery: Delivery, reason: str) -> bool:
+        self.queue.set_aside(
+            delivery.body, reason=reason, original_message_id=delivery.original_message_id
+        )
         self._log(delivery, "set aside", reason=reason)
         return True
 
     def _log(self, delivery: Delivery, outcome: str, **more: Any) -> None:
         told = {"message_id": delivery.message_id, "receive_count": delivery.receive_count}
         self.log(told | {"outcome": outcome} | more)
+
+
+def _can_succeed_later(error: Exception) -> bool:
+    """Tell whether the same message can be carried out later, with nobody mending anything."""
+    return isinstance(error, NotYet | InputChanged) or is_temporary(error)
+
+
+def _is_foreseen(error: Exception) -> bool:
+    return isinstance(error, BatchTransformError) or is_temporary(error)
 
 
 def reason_of(error: Exception) -> str:

@@ -17,15 +17,22 @@ FIRST_DELAY_IN_SECONDS = 2
 LONGEST_DELAY_IN_SECONDS = 1800
 DELAY_GROWTH = 1.25
 DELAY_JITTER = 0.2
+ORIGINAL_MESSAGE_ID = "original_message_id"
+"""The attribute that keeps a request's first id: SQS gives a message that is sent again another."""
 _HIDDEN_WHILE_READ_IN_SECONDS = 60
 _LONGEST_REASON = 2000
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that was set aside; *reason* is None where SQS itself gave up on it."""
+    """
+    A message that was set aside; *reason* is None where SQS itself gave up on it.
+
+    *original_message_id* is the id under which the request first came in.
+    """
 
     message_id: str
+    original_message_id: str
     receipt_handle: str
     body: str
     reason: str | None
@@ -35,8 +42,10 @@ class DeadLetter:
     def from_message(cls, message: dict[str, Any]) -> Self:
         """Read one entry of a ReceiveMessage answer."""
         attributes = message.get("MessageAttributes", {})
+        original = attributes.get(ORIGINAL_MESSAGE_ID, {})
         return cls(
             message_id=message["MessageId"],
+            original_message_id=original.get("StringValue", message["MessageId"]),
             receipt_handle=message["ReceiptHandle"],
             body=message["Body"],
             reason=attributes.get("reason", {}).get("StringValue"),
@@ -83,9 +92,9 @@ class RequestQueue:
         """The queue's name, the last part of its URL."""
         return queue_name_of(self._queue_url)
 
-    def send(self, body: str) -> None:
-        """Add a request."""
-        self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
+    def send(self, body: str) -> str:
+        """Add a request and return the id that SQS gives it."""
+        return self._send(self._queue_url, body)
 
     def put_back(self, receipt_handle: str, delay_in_seconds: int) -> None:
         """Let a received message rest before it is delivered again."""
@@ -95,20 +104,11 @@ class RequestQueue:
             VisibilityTimeout=delay_in_seconds,
         )
 
-    def set_aside(self, body: str, *, reason: str, message_id: str) -> None:
+    def set_aside(self, body: str, *, reason: str, original_message_id: str) -> None:
         """Put a message among the dead letters, as it came, with the reason beside it."""
-        attributes = {
-            "reason": _printable(reason)[:_LONGEST_REASON],
-            "original_message_id": message_id,
-        }
-        self._sqs.send_message(
-            QueueUrl=self._dead_letter_url,
-            MessageBody=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in attributes.items()
-            },
-        )
+        printable = _printable(reason)[:_LONGEST_REASON]
+        attributes = {"reason": printable, ORIGINAL_MESSAGE_ID: original_message_id}
+        self._send(self._dead_letter_url, body, **attributes)
 
     def counts(self) -> QueueCounts:
         """Return how many messages there are."""
@@ -141,11 +141,28 @@ class RequestQueue:
         raise AwsRefused(f"there is no dead letter {message_id!r}: see the ids with --queue")
 
     def redrive(self, letter: DeadLetter) -> None:
-        """Move a dead letter back among the requests: sent first, so it cannot get lost."""
-        self.send(letter.body)
+        """
+        Move a dead letter back among the requests: sent first, so it cannot get lost.
+
+        It keeps its first id, of which its job's name is made where it brings no request_id.
+        """
+        self._send(
+            self._queue_url, letter.body, **{ORIGINAL_MESSAGE_ID: letter.original_message_id}
+        )
         self._sqs.delete_message(
             QueueUrl=self._dead_letter_url, ReceiptHandle=letter.receipt_handle
         )
+
+    def _send(self, queue_url: str, body: str, **attributes: str) -> str:
+        answer = self._sqs.send_message(
+            QueueUrl=queue_url,
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )
+        return answer["MessageId"]
 
     def _receive_dead_letters(self) -> dict[str, DeadLetter]:
         answer = self._sqs.receive_message(

@@ -1,39 +1,59 @@
 """
-What becomes of a request after it was sent: its job, its results, or the reason for which neither.
+A request as its sender knows it: sent, then its job, its results, or the reason for neither.
 
-Looks from outside, at the queue, at SageMaker and at S3; changes nothing.
+Looks from outside, at the queue, at SageMaker and at S3; knows nothing of the functions.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from batch_transform.aws import AwsClients
 from batch_transform.errors import IncompleteOutput, RefusedRequest
-from batch_transform.naming import JobFolder
+from batch_transform.naming import JobFolder, requested_job_name
 from batch_transform.request_queue import RequestQueue
 from batch_transform.s3_objects import read_object
 from batch_transform.transform_job import TransformJob, find_job
+from batch_transform.transform_message import TransformMessage
 
 _POLL_IN_SECONDS = 2.0
-_LOOKS_FOR_RESULTS = 150
+LONGEST_WAIT_FOR_RESULTS_IN_SECONDS = 1200
+"""The completion function has 900 seconds, and Lambda's own retries come within three minutes."""
+
+
+@dataclass(frozen=True)
+class SentRequest:
+    """A request in the queue: its own id, that of its message, and the job that it will get."""
+
+    request_id: str
+    message_id: str
+    job_name: str
+
+
+def send_request(queue: RequestQueue, message: TransformMessage) -> SentRequest:
+    """Send a message that bears a request_id, so that its job's name is known before the job is."""
+    return SentRequest(
+        request_id=message.request_id,
+        message_id=queue.send(message.to_json()),
+        job_name=requested_job_name(queue.name, message.request_id),
+    )
 
 
 def await_job(
     clients: AwsClients,
     queue: RequestQueue,
-    body: str,
-    job_name: str,
+    sent: SentRequest,
     sleep: Callable[[float], None],
 ) -> TransformJob:
     """
     Return the job of a request as soon as it exists, however long it waits for capacity.
 
-    *body* is the message as it was sent. Raises RefusedRequest with the reason if it was set aside.
+    Raises RefusedRequest with the reason if it was set aside.
     """
-    while (job := find_job(clients.sagemaker, job_name)) is None:
+    while (job := find_job(clients.sagemaker, sent.job_name)) is None:
         for letter in queue.dead_letters():
-            if letter.body == body:
+            if letter.original_message_id == sent.message_id:
                 reason = letter.reason or "SQS gave up on it"
                 raise RefusedRequest([f"the request was set aside: {reason}"])
         sleep(_POLL_IN_SECONDS)
@@ -44,14 +64,14 @@ def await_results(s3: Any, job: TransformJob, sleep: Callable[[float], None]) ->
     """
     Return the summary of a job that ended, once the completion function has written it.
 
-    Raises IncompleteOutput after five minutes without one.
+    Raises IncompleteOutput after twenty minutes without one.
     """
     place = JobFolder.of_job(job.output_uri, job.name).summary
-    for _ in range(_LOOKS_FOR_RESULTS):
+    for _ in range(round(LONGEST_WAIT_FOR_RESULTS_IN_SECONDS / _POLL_IN_SECONDS)):
         if (summary := read_object(s3, place)) is not None:
             return json.loads(summary)
         sleep(_POLL_IN_SECONDS)
     raise IncompleteOutput(
         f"the job {job.name} is {job.status}, but its results were not consolidated. Do it here: "
-        f"python check_batch_transform_status.py --job-name {job.name} --watch"
+        f"python check_batch_transform_status.py --job-name {job.name} --consolidate"
     )

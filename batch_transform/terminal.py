@@ -32,6 +32,7 @@ from batch_transform.lambda_stack import ResourceChange, StackEvent
 from batch_transform.request_queue import DeadLetter, QueueCounts
 from batch_transform.transform_job import TransformJob
 
+_REPLACEMENTS = {"False": "", "True": " by replacement", "Conditional": ", maybe by replacement"}
 _PIPE_WIDTH = 160
 """Columns of a table that nobody looks at directly: names must not be cut short."""
 
@@ -131,7 +132,7 @@ def print_changes(changes: list[ResourceChange]) -> None:
     """Print what a change set would do, on stderr."""
     table = _table("Change", "Resource", "Type")
     for change in changes:
-        action = f"{change.action} by replacement" if change.is_replaced else change.action
+        action = change.action + _REPLACEMENTS[change.replacement]
         table.add_row(action, change.logical_id, change.resource_type)
     _story.print(table if changes else "the stack is as it should be: no changes")
 

@@ -65,11 +65,8 @@ class TransformMessage:
             yield f"instance_count: got {self.instance_count}, expected 1 to {MAX_INSTANCE_COUNT}"
         if self.profile not in PROFILES:
             yield f"profile: got {self.profile!r}, expected {' or '.join(PROFILES)}"
-        if self.request_id is not None and not _REQUEST_ID.fullmatch(self.request_id):
-            yield (
-                f"request_id: got {self.request_id!r}, expected at most 40 letters, digits and "
-                "hyphens: the job's name is made of it"
-            )
+        if self.request_id is not None:
+            yield from _request_id_problems(self.request_id)
 
 
 @dataclass(frozen=True)
@@ -116,9 +113,12 @@ class AcceptedRequests:
 
         *request_id* is the one to use where the message brings none.
         """
+        request_id = message.request_id or request_id
+        if problems := [*_request_id_problems(request_id)]:
+            raise RefusedRequest(problems)
         profile = PROFILES[message.profile]
         job = RequestedJob(
-            job_name=requested_job_name(self.queue_name, message.request_id or request_id),
+            job_name=requested_job_name(self.queue_name, request_id),
             profile=profile,
             input_uri=self._input_uri(message),
             output_uri=S3Uri.parse(message.output_path or str(self.output_folder)).folder(),
@@ -155,6 +155,14 @@ def check_message(message: TransformMessage) -> None:
     problems = [*message.problems()]
     if problems:
         raise InvalidSettings(problems)
+
+
+def _request_id_problems(request_id: str) -> Iterator[str]:
+    if not _REQUEST_ID.fullmatch(request_id):
+        yield (
+            f"request_id: got {request_id!r}, expected at most 40 letters, digits and hyphens: "
+            "the job's name is made of it"
+        )
 
 
 def _field_problems(document: dict[str, Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """deploy_lambda.py on the local AWS: shown, made, unchanged, refused and taken down."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,17 @@ def stack_names(site: Site) -> set[str]:
     """Return the stacks that there are."""
     found = site.client("cloudformation").list_stacks()["StackSummaries"]
     return {each["StackName"] for each in found if each["StackStatus"] != "DELETE_COMPLETE"}
+
+
+def queue_urls(site: Site) -> list[str]:
+    """Return the queues that there are."""
+    return site.client("sqs").list_queues().get("QueueUrls", [])
+
+
+def without_settings(environment: dict[str, str]) -> dict[str, str]:
+    """Leave out the variables that deploying takes."""
+    taken = ("S3_", "CONTAINER_", "SAGEMAKER_", "SQS_")
+    return {name: value for name, value in environment.items() if not name.startswith(taken)}
 
 
 def test_a_dry_run_shows_the_changes_and_makes_none(bare_site: Site) -> None:
@@ -55,14 +67,30 @@ def test_a_second_stack_stands_beside_the_first_and_is_taken_down(site: Site) ->
     assert lines[2].startswith("SQS_QUEUE_URL=")
     assert lines[2].endswith("/other-queue")
 
-    kept = site.run("deploy_lambda.py", "--delete", *OTHER, answer="n\n")
-    assert kept.returncode == 1
+    # Taking down needs the stack's name and nothing that only deploying needs.
+    bare = replace(site, environment=without_settings(site.environment))
+    by_name = ("deploy_lambda.py", "--delete", *OTHER[:2])
+    kept = bare.run(*by_name, answer="n\n")
+    assert kept.returncode == 1, kept.stderr
     assert "other-stack" in stack_names(site)
 
-    deleted = site.run("deploy_lambda.py", "--delete", *OTHER, answer="y\n")
+    deleted = bare.run(*by_name, answer="y\n")
     assert deleted.returncode == 0, deleted.stderr
     assert stack_names(site) == {"batch-transform-lambda-stack"}
-    assert not any("other" in url for url in site.client("sqs").list_queues().get("QueueUrls", []))
+    assert not any("other" in url for url in queue_urls(site))
+
+
+def test_a_queue_is_not_replaced_unasked(site: Site) -> None:
+    """A new name makes a new queue and takes the old one down with all that waits in it."""
+    before = queue_urls(site)
+    for answer in ("n\n", ""):
+        refused = site.run("deploy_lambda.py", "--queue-name", "renamed-queue", answer=answer)
+        assert refused.returncode == 1
+        assert "by replacement" in refused.stderr
+        assert "RequestQueue" in refused.stderr.split("This takes down")[1]
+        assert queue_urls(site) == before
+    again = site.run("deploy_lambda.py")
+    assert "no changes" in again.stderr
 
 
 def test_a_local_artifact_is_uploaded_by_content(site: Site) -> None:
@@ -89,6 +117,7 @@ def test_a_local_artifact_is_uploaded_by_content(site: Site) -> None:
         (("--s3-input-prefix", "/"), 2, "--s3-input-prefix"),
         (("--instance-type", "ml.p5.48xlarge"), 2, "does not offer 'ml.p5.48xlarge'"),
         (("--role-arn", "nobody"), 2, "--role-arn"),
+        (("--kms-key-id", "alias/mine"), 2, "expected the key's ARN"),
         (("--model-path", f"s3://{BUCKET}/gone.tar.gz"), 2, "no model artifact at"),
         (("--s3-bucket", "no-such-bucket-here"), 1, "does not exist"),
         (("--queue-name", "a b"), 1, "QueueName"),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from batch_transform.errors import InvalidInput, NotYet
+from batch_transform.errors import InputChanged, InvalidInput, NotYet
+from batch_transform.naming import requested_job_name
 from batch_transform.request_delivery import (
-    OLDEST_IN_SECONDS,
-    TRIES_AFTER_ERRORS,
+    LONGEST_WAIT_IN_DAYS,
+    PAUSES_AFTER_ERRORS_IN_SECONDS,
     RequestDelivery,
 )
 from batch_transform.request_queue import (
@@ -22,6 +23,8 @@ from batch_transform.request_queue import (
 from batch_transform.transform_message import AcceptedRequests, RequestedJob
 
 NOW = 1_800_000_000.0
+A_DAY = 86_400
+TRIES = len(PAUSES_AFTER_ERRORS_IN_SECONDS) + 1
 GOOD = json.dumps({"input_path": "s3://legal-documents/input/a/"})
 
 
@@ -31,14 +34,29 @@ class Sqs:
     def __init__(self) -> None:
         self.put_back: dict[str, int] = {}
         self.set_aside: list[tuple[str, str]] = []
+        self.original_ids: list[str] = []
 
     def change_message_visibility(self, **call: Any) -> None:
         self.put_back[call["ReceiptHandle"]] = call["VisibilityTimeout"]
 
-    def send_message(self, **call: Any) -> None:
+    def send_message(self, **call: Any) -> dict[str, str]:
         assert call["QueueUrl"] == "dead-letters"
-        reason = call["MessageAttributes"]["reason"]["StringValue"]
-        self.set_aside.append((call["MessageBody"], reason))
+        attributes = call["MessageAttributes"]
+        self.set_aside.append((call["MessageBody"], attributes["reason"]["StringValue"]))
+        self.original_ids.append(attributes["original_message_id"]["StringValue"])
+        return {"MessageId": "aside"}
+
+
+class Clock:
+    """A function's time: it passes by sleeping, and as tries of the job's start take their time."""
+
+    def __init__(self, limit_in_seconds: float = 900) -> None:
+        self.left = limit_in_seconds
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.left -= seconds
 
 
 @pytest.fixture
@@ -48,7 +66,21 @@ def sqs() -> Sqs:
 
 
 @pytest.fixture
-def deliver(sqs: Sqs, accepted: AcceptedRequests) -> Callable[..., list[str]]:
+def clock() -> Clock:
+    """A delivery's fifteen minutes."""
+    return Clock()
+
+
+@pytest.fixture
+def logged() -> list[dict[str, Any]]:
+    """What the function has told."""
+    return []
+
+
+@pytest.fixture
+def deliver(
+    sqs: Sqs, clock: Clock, logged: list[dict[str, Any]], accepted: AcceptedRequests
+) -> Callable[..., list[str]]:
     """Deliver bodies to a start function and return the ids of those that stay queued."""
 
     def deliver(
@@ -56,21 +88,29 @@ def deliver(sqs: Sqs, accepted: AcceptedRequests) -> Callable[..., list[str]]:
         *bodies: str,
         receive_count: int = 1,
         age_in_seconds: float = 0,
+        original_message_id: str | None = None,
     ) -> list[str]:
         delivery = RequestDelivery(
             queue=RequestQueue(sqs, "requests", "dead-letters"),
             accepted=accepted,
             start=start,
             now=lambda: NOW,
-            log=json.dumps,
+            time_left_in_seconds=lambda: clock.left,
+            sleep=clock.sleep,
+            log=lambda told: logged.append(json.loads(json.dumps(told))),
             uniform=random.uniform,
         )
         attributes = {
             "ApproximateReceiveCount": str(receive_count),
             "SentTimestamp": str(int((NOW - age_in_seconds) * 1000)),
         }
+        original = {"stringValue": original_message_id, "dataType": "String"}
+        shared = {
+            "attributes": attributes,
+            "messageAttributes": {"original_message_id": original} if original_message_id else {},
+        }
         records = [
-            {"messageId": f"m{n}", "receiptHandle": f"r{n}", "body": body, "attributes": attributes}
+            {"messageId": f"m{n}", "receiptHandle": f"r{n}", "body": body} | shared
             for n, body in enumerate(bodies)
         ]
         answer = delivery.handle({"Records": records})
@@ -121,6 +161,7 @@ def test_bad_messages_leave_their_neighbours_alone(sqs: Sqs, deliver: Callable) 
         refused("InternalFailure", status=500),
         EndpointConnectionError(endpoint_url="https://sagemaker"),
         NotYet("it is being packed"),
+        InputChanged("case1.txt was changed after it was listed"),
     ],
     ids=repr,
 )
@@ -142,21 +183,104 @@ def test_what_nobody_can_mend_by_trying_is_set_aside_at_once(sqs: Sqs, deliver: 
 @pytest.mark.parametrize(
     "error", [refused("AccessDenied", 403), refused("ValidationException"), KeyError("text")]
 )
+@pytest.mark.parametrize("receive_count", [1, 500])
 def test_any_other_failure_is_tried_again_and_then_set_aside(
-    sqs: Sqs, deliver: Callable, error: Exception
+    sqs: Sqs, clock: Clock, deliver: Callable, error: Exception, receive_count: int
 ) -> None:
-    """A permission may be granted in the meantime; after some tries a person must look."""
-    assert deliver(raising(error), GOOD, receive_count=TRIES_AFTER_ERRORS - 1) == ["m0"]
+    """However long it waited before, it gets the same tries; then a person must look."""
+    tries = []
+
+    def start(job: RequestedJob) -> bool:
+        tries.append(job)
+        raise error
+
+    assert deliver(start, GOOD, receive_count=receive_count) == []
+    assert len(tries) == TRIES
+    assert clock.slept == list(PAUSES_AFTER_ERRORS_IN_SECONDS)
+    assert [body for body, _reason in sqs.set_aside] == [GOOD]
+    assert sqs.put_back == {}
+
+
+def test_a_permission_granted_meanwhile_starts_the_job(sqs: Sqs, deliver: Callable) -> None:
+    """The third try succeeds, though the message had been received often before."""
+    answers = [refused("AccessDenied", 403), refused("AccessDenied", 403), True]
+
+    def start(_job: RequestedJob) -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert deliver(start, GOOD, receive_count=500) == []
+    assert (sqs.put_back, sqs.set_aside) == ({}, [])
+
+
+def test_a_full_quota_after_an_error_is_waited_out(sqs: Sqs, deliver: Callable) -> None:
+    """Each failure is taken for what it is, whatever came before it in the same delivery."""
+    answers = [KeyError("text"), refused("ResourceLimitExceeded")]
+
+    def start(_job: RequestedJob) -> bool:
+        raise answers.pop(0)
+
+    assert deliver(start, GOOD) == ["m0"]
     assert sqs.set_aside == []
-    assert deliver(raising(error), GOOD, receive_count=TRIES_AFTER_ERRORS) == []
+
+
+def test_no_try_is_begun_that_would_be_cut_off(sqs: Sqs, clock: Clock, deliver: Callable) -> None:
+    """Where one try took ten of fifteen minutes there is no second one: Lambda would kill it."""
+    tries = []
+
+    def start(job: RequestedJob) -> bool:
+        tries.append(job)
+        clock.left -= 600
+        raise KeyError("text")
+
+    assert deliver(start, GOOD) == []
+    assert len(tries) == 1
+    assert clock.slept == []
     assert [body for body, _reason in sqs.set_aside] == [GOOD]
 
 
 def test_a_message_is_set_aside_before_sqs_drops_it(sqs: Sqs, deliver: Callable) -> None:
     """After thirteen days it is kept among the dead letters; SQS would forget it the day after."""
-    aged = OLDEST_IN_SECONDS + 1
+    aged = LONGEST_WAIT_IN_DAYS * A_DAY + 1
     assert deliver(raising(refused("ResourceLimitExceeded")), GOOD, age_in_seconds=aged) == []
-    assert "13 days" in sqs.set_aside[0][1]
+    [(_body, reason)] = sqs.set_aside
+    assert "13 days" in reason
+    assert "ResourceLimitExceeded" in reason
+
+
+def test_an_old_message_still_starts(sqs: Sqs, deliver: Callable) -> None:
+    """Capacity that comes on the last day is used."""
+    aged = LONGEST_WAIT_IN_DAYS * A_DAY + 1
+    assert deliver(lambda job: True, GOOD, age_in_seconds=aged) == []
+    assert sqs.set_aside == []
+
+
+def test_each_time_a_request_is_put_back_its_age_is_told(
+    deliver: Callable, logged: list[dict[str, Any]]
+) -> None:
+    """The alarm on requests that wait reads it; SQS's own metric stops at the third receive."""
+    deliver(raising(refused("ResourceLimitExceeded")), GOOD, receive_count=9, age_in_seconds=A_DAY)
+    deliver(lambda job: True, GOOD, age_in_seconds=A_DAY)
+    assert [told.get("waited_in_seconds") for told in logged] == [A_DAY, None]
+
+
+def test_a_request_sent_again_keeps_its_first_id(sqs: Sqs, deliver: Callable) -> None:
+    """Its job has the name it would have had, and it is set aside under the same id once more."""
+    started = []
+    deliver(lambda job: started.append(job.job_name) or True, GOOD, original_message_id="first")
+    assert started == [requested_job_name("requests", "first")]
+
+    deliver(raising(InvalidInput("no text")), GOOD, original_message_id="first")
+    deliver(raising(InvalidInput("no text")), GOOD)
+    assert sqs.original_ids == ["first", "m0"]
+
+
+def test_an_id_of_which_no_name_can_be_made_is_refused(sqs: Sqs, deliver: Callable) -> None:
+    """Whoever may send a message may send attributes with it."""
+    assert deliver(lambda job: True, GOOD, original_message_id="../../x") == []
+    assert "request_id: got '../../x'" in sqs.set_aside[0][1]
 
 
 @pytest.mark.parametrize("skew_in_seconds", [-86_400.0, 86_400.0])
@@ -197,7 +321,7 @@ def test_delays_grow_and_part() -> None:
 def test_days_of_waiting_stay_below_the_receives_that_sqs_allows() -> None:
     """Even with every delay at its shortest, thirteen days pass in fewer than 1,000 receives."""
     receives, waited = 0, 0
-    while waited < OLDEST_IN_SECONDS:
+    while waited < LONGEST_WAIT_IN_DAYS * A_DAY:
         receives += 1
         waited += delay_in_seconds(receives, min)
     assert receives < 1000

@@ -1,15 +1,17 @@
 """A request becomes one job, whatever is killed, repeated or missing on the way."""
 
+import gzip
 import hashlib
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from batch_transform.errors import InvalidInput, NotYet, RefusedRequest
+from batch_transform.errors import InputChanged, InvalidInput, NotYet, RefusedRequest
 from batch_transform.naming import S3Uri
 from batch_transform.requested_job import JobStarter
 from batch_transform.sagemaker_model import ensure_model
@@ -232,6 +234,54 @@ def test_gzipped_input_is_refused_where_nothing_is_packed(
     with pytest.raises(InvalidInput, match="gzipped"):
         starter.start(job)
     assert bare_site.jobs(job.job_name) == []
+
+
+def test_gzipped_input_is_measured_by_what_it_holds(
+    bare_site: Site, clients: SimpleNamespace, model_name: str, request_job: Callable
+) -> None:
+    """150 KB as stored could be packed in the time there is; the text they hold could not."""
+    text = secrets.token_hex(150_000).encode() + b"\n"
+    job = request_job(bare_site.put_input(**{"a.txt.gz": gzip.compress(text)}))
+    with pytest.raises(InvalidInput, match="too large to pack"):
+        JobStarter(clients, model_name, time_limit_in_seconds=0.3).start(job)
+    assert not bare_site.exists(job.folder.root.key)
+
+    assert JobStarter(clients, model_name, time_limit_in_seconds=300).start(job)
+    assert describe_job(clients.sagemaker, job.job_name).input_uri == job.folder.shards
+
+
+class ChangingS3:
+    """S3 in which somebody replaces the input's file as soon as it has been listed."""
+
+    def __init__(self, s3: Any, key: str, new_body: bytes) -> None:
+        self._s3 = s3
+        self._new_object = {"Bucket": BUCKET, "Key": key, "Body": new_body}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def get_paginator(self, _operation: str) -> "ChangingS3":
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        yield from self._s3.get_paginator("list_objects_v2").paginate(**request)
+        if self._new_object["Key"].startswith(request["Prefix"]):
+            self._s3.put_object(**self._new_object)
+
+
+def test_input_changed_while_it_is_packed_is_packed_anew_by_the_next_try(
+    bare_site: Site, clients: SimpleNamespace, starter: JobStarter, request_job: Callable
+) -> None:
+    """Nothing of the first try is left, and the second takes the input as it is then."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    changing_s3 = ChangingS3(clients.s3, f"{job.input_uri.key}a.txt", b"labour one\nlabour two\n")
+    changing = SimpleNamespace(s3=changing_s3, sagemaker=clients.sagemaker)
+    with pytest.raises(InputChanged, match=r"a\.txt was changed"):
+        JobStarter(changing, starter.model_name, 300).start(job)
+    assert not bare_site.exists(job.folder.root.key)
+
+    assert starter.start(job)
+    assert b"labour two" in bare_site.read(job.folder.shards.child("shard-00000.jsonl").key)
 
 
 def test_one_id_for_two_requests_is_refused(

@@ -25,7 +25,9 @@ def probe(event, context):
             answers[name] = error.response["Error"]["Code"]
     return answers
 """
+SHARD = "output/a-job/input/shard-00000.jsonl"
 NEW_OUTPUT = {"Bucket": BUCKET, "Key": "output/x", "Body": "x"}
+DELETE_SHARD = {"Bucket": BUCKET, "Delete": {"Objects": [{"Key": SHARD}], "Quiet": True}}
 DENIED = {"AccessDenied", "AccessDeniedException"}
 Probe = Callable[[dict[str, tuple[str, str, dict[str, Any]]]], dict[str, str]]
 
@@ -96,6 +98,7 @@ def test_the_request_function_may_do_its_work_and_no_more(site: Site, probe: Pro
             "reading elsewhere": ("s3", "get_object", s3_object),
             "writing input": ("s3", "put_object", new_input),
             "writing output": ("s3", "put_object", NEW_OUTPUT),
+            "emptying a folder": ("s3", "delete_objects", DELETE_SHARD),
             "listing all": ("s3", "list_objects_v2", {"Bucket": BUCKET}),
             "listing input": ("s3", "list_objects_v2", {"Bucket": BUCKET, "Prefix": "input/"}),
             "sending requests": (
@@ -106,20 +109,25 @@ def test_the_request_function_may_do_its_work_and_no_more(site: Site, probe: Pro
         }
     )
     allowed = {name for name, answer in answers.items() if answer == "allowed"}
-    assert allowed == {"a job", "writing output", "listing input"}
+    assert allowed == {"a job", "writing output", "emptying a folder", "listing input"}
     assert set(answers.values()) - {"allowed"} <= DENIED
 
 
 @pytest.mark.parametrize("probe", ["batch-transform-lambda-completion"], indirect=True)
 def test_the_completion_function_starts_nothing(site: Site, probe: Probe) -> None:
-    """It reads jobs and writes below the output prefix; it deletes nothing."""
+    """It writes below the output prefix and deletes packed texts there, and nothing else."""
+    site.client("s3").put_object(Bucket=BUCKET, Key=SHARD, Body=b"x")
     answers = probe(
         {
             "a job": ("sagemaker", "create_transform_job", job_request(site)),
-            "deleting": ("s3", "delete_object", {"Bucket": BUCKET, "Key": "output/x"}),
+            "deleting results": ("s3", "delete_object", {"Bucket": BUCKET, "Key": "output/x"}),
+            "deleting input": ("s3", "delete_object", {"Bucket": BUCKET, "Key": "input/x"}),
+            "deleting packed texts": ("s3", "delete_objects", DELETE_SHARD),
             "reading input": ("s3", "get_object", {"Bucket": BUCKET, "Key": "input/x"}),
             "writing output": ("s3", "put_object", NEW_OUTPUT),
         }
     )
-    assert {name for name, answer in answers.items() if answer == "allowed"} == {"writing output"}
+    allowed = {name for name, answer in answers.items() if answer == "allowed"}
+    assert allowed == {"writing output", "deleting packed texts"}
+    assert not site.exists(SHARD)
     assert set(answers.values()) - {"allowed"} <= DENIED

@@ -37,6 +37,15 @@ def test_the_functions_read_the_variables_that_the_template_sets() -> None:
     assert sorted(set_there) == sorted(re.findall(r'variables\["([A-Z_]+)"\]', handler))
 
 
+def test_the_metric_filter_reads_what_the_function_logs() -> None:
+    """The field that it asks for, and takes; test_request_delivery.py shows that it is logged."""
+    text = TEMPLATE.read_text()
+    assert re.findall(r"\$\.(\w+)", text) == ["waited_in_seconds", "waited_in_seconds"]
+    [published] = re.findall(r"MetricNamespace: (.+)\n +MetricName: (.+)", text)
+    alarm = text[text.index("  WaitingRequestAlarm:") :]
+    assert re.search(r"Namespace: (.+)\n +MetricName: (.+)", alarm).groups() == published
+
+
 def test_it_fits_into_a_request() -> None:
     """CloudFormation takes 51,200 bytes of template in the request itself."""
     assert len(TEMPLATE.read_bytes()) <= 51_200

@@ -1,0 +1,68 @@
+"""
+Deploying as an operator sees it on a terminal: what would change, each step, what was taken down.
+
+Knows what is asked and told, and in which order; how a stack is made is next door.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+from batch_transform import terminal
+from batch_transform.aws import AwsClients
+from batch_transform.lambda_deployment import DeploymentPlan, provide
+from batch_transform.lambda_stack import ResourceChange, Stack
+
+_QUEUE = "AWS::SQS::Queue"
+
+Confirm = Callable[[str], None]
+
+
+def deploy(
+    clients: AwsClients, stack: Stack, plan: DeploymentPlan, confirm: Confirm, *, dry_run: bool
+) -> None:
+    """
+    Show what would change and, unless it is a dry run, change it.
+
+    What costs messages is to be confirmed. Whatever ends this before the stack is changed, the
+    proposed changes are withdrawn.
+    """
+    name = f"deploy-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    proposed = stack.propose(name, plan.template, plan.parameters)
+    changes = proposed.changes if proposed else []
+    terminal.print_changes(changes)
+    with ExitStack() as undo:
+        if proposed:
+            undo.callback(stack.withdraw, proposed)
+        if dry_run:
+            return
+        if lost := [each.logical_id for each in changes if _loses_messages(each)]:
+            confirm(
+                f"This takes down {', '.join(lost)} with the messages in them, and jobs that run "
+                "now will not be consolidated by the stack. Go on?"
+            )
+        provide(clients, plan, terminal.progress)
+        undo.pop_all()
+    if proposed:
+        terminal.show_stack_events(stack.carry_out(proposed))
+
+
+def take_down(stack: Stack, confirm: Confirm) -> None:
+    """Take the stack down, if that is confirmed."""
+    confirm(f"Take down {stack.name}, with its queues and the messages in them?")
+    terminal.show_stack_events(stack.take_down())
+    terminal.say("kept: the results and the code in S3, and the SageMaker Model")
+
+
+def print_outputs(outputs: Mapping[str, str], *, as_json: bool) -> None:
+    """Tell what the stack offers; the answer is the line for `.env`."""
+    if as_json:
+        terminal.print_json(outputs)
+        return
+    for name, value in outputs.items():
+        terminal.say(f"{name}: {value}")
+    terminal.print_answer(f"SQS_QUEUE_URL={outputs['QueueUrl']}")
+
+
+def _loses_messages(change: ResourceChange) -> bool:
+    return change.resource_type == _QUEUE and change.may_lose_content
