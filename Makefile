@@ -6,9 +6,10 @@ INSTALLED := $(VENV)/.installed
 AWS_CLI := $(VENV)-aws-cli
 BENCHMARKS := $(VENV)-benchmarks
 SAGEMAKER_SDK := $(VENV)-sagemaker-sdk
+CHECKOV := $(VENV)-checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-automatic test image-test load-test sdk-test check format clean
+.PHONY: help demo demo-automatic test image-test load-test sdk-test template-test check format clean
 
 help: ## Show what can be typed
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
@@ -32,6 +33,9 @@ sdk-test: $(INSTALLED) $(SAGEMAKER_SDK)/.installed ## Divide files and launch tr
 	$(VENV)/bin/python -m pytest tests/custom_container/test_sdk_splitters.py \
 		tests/fine_tuning/test_launch_with_sdk.py
 
+template-test: $(INSTALLED) $(CHECKOV)/.installed ## Check the CloudFormation template, its security too
+	$(VENV)/bin/python -m pytest tests/automatic/test_template.py
+
 bench: $(BENCHMARKS)/.installed ## Measure the inference core beside its peers; needs a calm machine
 	OMP_WAIT_POLICY=PASSIVE $(BENCHMARKS)/bin/python -m benchmarks.inference_core
 
@@ -44,7 +48,7 @@ format: $(INSTALLED) ## Format the code
 	$(VENV)/bin/ruff format .
 
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) $(AWS_CLI) $(BENCHMARKS) $(SAGEMAKER_SDK) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(AWS_CLI) $(BENCHMARKS) $(SAGEMAKER_SDK) $(CHECKOV) .local_aws demo_output model.tar.gz .pytest_cache .ruff_cache .hypothesis
 
 $(INSTALLED): requirements.txt requirements-local-aws.txt requirements-training.txt \
 		requirements-development.txt custom_container/requirements.txt
@@ -60,6 +64,11 @@ $(AWS_CLI)/.installed: requirements-aws-cli.txt
 $(SAGEMAKER_SDK)/.installed: requirements-sagemaker-sdk.txt
 	$(PYTHON) -m venv $(SAGEMAKER_SDK)
 	$(SAGEMAKER_SDK)/bin/python -m pip install --quiet --requirement requirements-sagemaker-sdk.txt
+	@touch $@
+
+$(CHECKOV)/.installed: requirements-checkov.txt
+	$(PYTHON) -m venv $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --requirement requirements-checkov.txt
 	@touch $@
 
 $(BENCHMARKS)/.installed: requirements-benchmarks.txt custom_container/requirements.txt

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
-from batch_transform.aws import AwsClients, error_code, exists_in_s3
+from batch_transform.aws import AwsClients, AwsError, error_code, exists_in_s3
 from batch_transform.errors import NotYet, RefusedRequest
 from batch_transform.input_documents import (
     InputFolder,
@@ -70,7 +70,7 @@ class JobStarter:
         errors.
         """
         is_first = self._claim(job)
-        if found := find_job(self.clients.sagemaker, job.job_name):
+        if found := self._find(job, is_first=is_first):
             self._check_is_asked_for(found, job, is_first=is_first)
             return False
         with ExitStack() as undo:
@@ -91,6 +91,18 @@ class JobStarter:
             )
         return False
 
+    def _take_claim_back(self, job: RequestedJob) -> None:
+        place = job.folder.request
+        self.clients.s3.delete_object(Bucket=place.bucket, Key=place.key)
+
+    def _find(self, job: RequestedJob, *, is_first: bool) -> TransformJob | None:
+        try:
+            return find_job(self.clients.sagemaker, job.job_name)
+        except AwsError:
+            if is_first:  # nobody packs: the next call must not wait for this one
+                self._take_claim_back(job)
+            raise
+
     def _check_is_asked_for(
         self, found: TransformJob, job: RequestedJob, *, is_first: bool
     ) -> None:
@@ -100,13 +112,13 @@ class JobStarter:
         `request.json` tells requests of one folder apart; one of another folder, or one whose
         folder was removed since, is told by the job that has the name.
         """
-        s3, used = self.clients.s3, JobFolder.of_job(found.output_uri, found.name).root
+        used = JobFolder.of_job(found.output_uri, found.name).root
         if used == job.folder.root and not is_first:
             return
         if used == job.folder.root:
-            s3.delete_object(Bucket=job.folder.request.bucket, Key=job.folder.request.key)
+            self._take_claim_back(job)
         else:
-            delete_objects(s3, job.folder.root)
+            delete_objects(self.clients.s3, job.folder.root)
         raise RefusedRequest([f"this request_id was used before: its job wrote to {used}"])
 
     def _prepare_input(self, job: RequestedJob, *, is_first: bool) -> S3Uri:

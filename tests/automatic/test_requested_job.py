@@ -173,6 +173,25 @@ def test_while_one_call_packs_another_waits(
     assert bare_site.jobs(job.job_name) == []
 
 
+def test_a_call_that_could_not_look_for_the_job_holds_nobody_up(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """SageMaker was throttling: the next try packs, instead of waiting for the one that gave up."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+
+    def throttle(**_request: Any) -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "DescribeTransformJob")
+
+    throttled = SimpleNamespace(
+        s3=starter.clients.s3, sagemaker=SimpleNamespace(describe_transform_job=throttle)
+    )
+    with pytest.raises(ClientError, match="Throttling"):
+        JobStarter(throttled, starter.model_name, 300).start(job)
+
+    assert starter.start(job)
+    assert describe_job(starter.clients.sagemaker, job.job_name).input_uri == job.folder.shards
+
+
 def test_an_input_whose_packing_was_killed_runs_as_it_is(
     bare_site: Site, starter: JobStarter, request_job: Callable
 ) -> None:
