@@ -32,6 +32,8 @@ _CONFIG = Config(
     read_timeout=60,
     max_pool_connections=32,
 )
+# Signed URLs else bear the old signature, which newer regions and encrypted objects refuse.
+_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
 
 PRICE_LIST_REGION = "us-east-1"
 """The Price List API answers in few regions, and there for all of them."""
@@ -91,14 +93,14 @@ class AwsClients:
         """Return clients for the same region whose S3 client writes everything with that key."""
         return AwsClients(self.region, kms_key_id) if kms_key_id else self
 
-    def client(self, service_name: str, region: str | None = None) -> Any:
+    def client(self, service_name: str, region: str | None = None, config: Config = _CONFIG) -> Any:
         """Return a client that retries what is worth retrying."""
-        return self._session.client(service_name, region_name=region, config=_CONFIG)
+        return self._session.client(service_name, region_name=region, config=config)
 
     @cached_property
     def s3(self) -> Any:
         """The S3 client. Given a key, it encrypts whatever it writes: no writer can forget to."""
-        s3 = self.client("s3")
+        s3 = self.client("s3", config=_S3_CONFIG)
         if self._kms_key_id:
             for operation in ("PutObject", "CreateMultipartUpload"):
                 s3.meta.events.register(f"provide-client-params.s3.{operation}", self._encrypt)

@@ -19,11 +19,12 @@ from batch_transform.errors import InputChanged, InvalidInput
 from batch_transform.left_out_lines import LeftOutLine, LeftOutLines
 from batch_transform.naming import S3Uri
 from batch_transform.s3_objects import S3Object, list_objects, open_object
+from batch_transform.small_objects import SmallObjects
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MARKER_FILES = {"_SUCCESS"}
 _SMALL_FILE_BYTES = 1 << 20
-_READERS = 16
+_READERS = 32
 _FILES_AHEAD = 64
 """Small files in memory at most: with the file size above, 64 MiB."""
 _SKIP_BYTES = 1 << 20
@@ -213,11 +214,12 @@ def _open_in_order(
             return file, open_object(s3, file.uri, file.entity_tag)
         return file, io.BytesIO(fetched.result())
 
+    small_objects = SmallObjects(s3)
     pool = ThreadPoolExecutor(_READERS)
     try:
         for file in files:
             is_small = file.size_in_bytes <= _SMALL_FILE_BYTES
-            ahead.append((file, pool.submit(_fetch, s3, file) if is_small else None))
+            ahead.append((file, pool.submit(_fetch, small_objects, file) if is_small else None))
             if len(ahead) == _FILES_AHEAD:
                 yield take()
         while ahead:
@@ -226,10 +228,9 @@ def _open_in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _fetch(s3: Any, file: InputFile) -> bytes:
+def _fetch(small_objects: SmallObjects, file: InputFile) -> bytes:
     try:
-        with open_object(s3, file.uri, file.entity_tag) as content:
-            return content.read()
+        return small_objects.read(file.uri, file.entity_tag)
     except ClientError as error:
         raise _explain_reading(error, file) from error
 
