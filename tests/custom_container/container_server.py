@@ -34,13 +34,13 @@ def free_port():
 class Server:
     """A gunicorn started as the image starts it, with the word `serve` that SageMaker adds."""
 
-    def __init__(self, container_dir, model_dir, log, **environment):
+    def __init__(self, container_dir, model_dir, log, entrypoint=None, **environment):
         self.port = free_port()
         self.log = log
         image = ContainerImage.of_folder(container_dir)
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*image.entrypoint, "serve"],
+                [*(entrypoint or image.entrypoint), "serve"],
                 cwd=container_dir,
                 env={
                     **image.environment,
@@ -61,7 +61,7 @@ class Server:
     def workers(self):
         """The processes that serve."""
         children = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, check=True
+            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, check=False
         )
         return [int(pid) for pid in children.stdout.split()]
 

@@ -41,6 +41,15 @@ def test_offered_concurrency_times_payload_stays_within_100_mb(payload, concurre
     assert settings.max_concurrent_transforms == concurrency
 
 
+def test_more_gpus_are_offered_more_requests():
+    """Eight requests a GPU keep it busy, up to SageMaker's 100 MB in flight."""
+    offered = [
+        Settings.from_environment({}, gpus).max_concurrent_transforms for gpus in (0, 1, 2, 4)
+    ]
+
+    assert offered == [8, 8, 16, 16]
+
+
 def test_a_concurrency_of_zero_is_left_to_the_container():
     """SageMaker's 0 means: ask /execution-parameters."""
     assert (
