@@ -74,6 +74,16 @@ class StackEvent:
         )
 
     @property
+    def is_done(self) -> bool:
+        """Tell whether the step has ended, well or not."""
+        return not self.status.endswith("_IN_PROGRESS")
+
+    @property
+    def is_of_stack(self) -> bool:
+        """Tell whether this is a step of a stack, not of one of its resources."""
+        return self.resource_type == "AWS::CloudFormation::Stack"
+
+    @property
     def is_cause(self) -> bool:
         """Tell whether this step failed by itself, not because another had failed."""
         return self.status.endswith("_FAILED") and not _CONSEQUENCE.search(self.reason)

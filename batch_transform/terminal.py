@@ -138,10 +138,16 @@ def print_changes(changes: list[ResourceChange]) -> None:
 
 
 def show_stack_events(events: Iterator[StackEvent]) -> None:
-    """Print each step of a stack's change as it comes."""
-    for event in events:
-        reason = f": {event.reason}" if event.reason else ""
-        say(f"{event.time.astimezone():%H:%M:%S}  {event.status:<26}{event.logical_id}{reason}")
+    """Print each step of a stack's change that is done; show meanwhile what is being done."""
+    with _bar() as bar:
+        task = bar.add_task("", total=None)
+        for event in events:
+            step = f"{event.status:<26}{event.logical_id}"
+            if event.is_done or event.is_of_stack:
+                reason = f": {event.reason}" if event.reason else ""
+                say(f"{event.time.astimezone():%H:%M:%S}  {step}{reason}")
+            else:
+                bar.update(task, description=step)
 
 
 def print_queue(

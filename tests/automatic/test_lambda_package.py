@@ -18,9 +18,11 @@ OF_THE_RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "ur
 IMPORT = """
 import sys
 sys.path[:0] = sys.argv[1:]
+import boto3
+of_boto3 = set(sys.modules)
 import lambda_batch_transform as functions
 print(functions.handle_requests.__name__, functions.handle_completion.__name__)
-print(*sorted({name.split(".")[0] for name in sys.modules}))
+print(*sorted({name.split(".")[0] for name in set(sys.modules) - of_boto3}))
 """
 
 
@@ -64,7 +66,11 @@ def test_the_zip_is_small() -> None:
 
 
 def test_the_zip_lives_with_boto3_alone(tmp_path: Path) -> None:
-    """An isolated interpreter with only Lambda's own libraries beside the zip imports it."""
+    """
+    An isolated interpreter with only Lambda's own libraries beside the zip imports it.
+
+    A cold start pays for what is imported: our modules add nothing to what boto3 loads by itself.
+    """
     code, runtime = tmp_path / "code", tmp_path / "runtime"
     with zipfile.ZipFile(io.BytesIO(build_lambda_package(ROOT).body)) as archive:
         archive.extractall(code)
@@ -86,5 +92,5 @@ def test_the_zip_lives_with_boto3_alone(tmp_path: Path) -> None:
     assert finished.stderr == ""
     handlers, modules = finished.stdout.splitlines()
     assert handlers == "handle_requests handle_completion"
-    known = {*OF_THE_RUNTIME, "six", "__main__", "__mp_main__", *sys.stdlib_module_names}
-    assert set(modules.split()) - known == {"batch_transform", "lambda_batch_transform"}
+    added = set(modules.split()) - {*OF_THE_RUNTIME}
+    assert added == {"batch_transform", "lambda_batch_transform"}
