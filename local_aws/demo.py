@@ -4,6 +4,7 @@
 Knows the sample documents and which commands to run; whatever the commands do, they do themselves.
 """
 
+import hashlib
 import json
 import shlex
 import signal
@@ -23,6 +24,7 @@ from local_aws.background import LocalAws, running
 from local_aws.demo_environment import (
     BUCKET,
     ROOT,
+    SETTINGS,
     command_environment,
     forget_other_accounts,
 )
@@ -46,12 +48,25 @@ def run_demo() -> None:
     forget_other_accounts()
     console.print("Starting an AWS on this machine …")
     with running(ROOT / "custom_container") as local_aws:
+        push_image(local_aws)
         upload_samples(local_aws)
         for command in COMMANDS:
             _run(command, local_aws)
     show_predictions(OUTPUT / "predictions.json")
     console.print(f"\nAll answers: {(OUTPUT / 'predictions.json').relative_to(ROOT)}")
     console.print(f"The counts:  {(OUTPUT / 'summary.json').relative_to(ROOT)}")
+
+
+def push_image(local_aws: LocalAws) -> None:
+    """Make the image known to ECR by tag and digest, as a push does; it has no layers."""
+    _, _, name = SETTINGS["CONTAINER_IMAGE"].partition("/")
+    repository, _, tag = name.partition(":")
+    dockerfile = (ROOT / "custom_container" / "Dockerfile").read_bytes()
+    config = {"digest": f"sha256:{hashlib.sha256(dockerfile).hexdigest()}"}
+    manifest = json.dumps({"schemaVersion": 2, "config": config, "layers": []})
+    ecr = local_aws.client("ecr")
+    ecr.create_repository(repositoryName=repository)
+    ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=manifest)
 
 
 def upload_samples(local_aws: LocalAws) -> None:

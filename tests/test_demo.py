@@ -66,6 +66,7 @@ def test_the_demo_answers_every_sample_document_once(marker: str) -> None:
     identities = [(answer["source"], answer["line"]) for answer in predictions]
     assert len(identities) == len(set(identities))
     assert set(identities) == documents_with_text()
+    assert "ECR did not tell" not in output
     assert all("predictions" in answer for answer in predictions)
     summary = json.loads((ROOT / "demo_output" / "summary.json").read_text())
     assert summary["documents"] == len(predictions)
