@@ -19,6 +19,7 @@ from batch_transform.input_documents import (
     check_readable_as_it_is,
     find_input,
 )
+from batch_transform.input_manifest import manifest_of, write_manifest
 from batch_transform.job_record import JobRecord, write_job_record
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import pack
@@ -122,7 +123,12 @@ class JobStarter:
         raise RefusedRequest([f"this request_id was used before: its job wrote to {used}"])
 
     def _prepare_input(self, job: RequestedJob, *, is_first: bool) -> S3Uri:
-        """Return what the job is to read: its shards, packed now or before, or the input itself."""
+        """
+        Return what the job is to read: its shards, packed now or before, or the input as it is.
+
+        As it is, by its prefix if all below that is input, else by a manifest: to SageMaker
+        `case1.txt` is a prefix, too, and `case1.txt.bak` lies below it.
+        """
         s3, folder = self.clients.s3, job.folder
         if job.profile is OPTIMIZED and exists_in_s3(s3, folder.record):
             return folder.shards
@@ -135,7 +141,11 @@ class JobStarter:
                 raise NotYet(f"the input of {job.job_name} is being packed")
             delete_objects(s3, folder.shards)
         check_readable_as_it_is(found)
-        return found.uri
+        if found.is_whole_prefix:
+            return found.uri
+        names = (file.source for file in found.files)
+        write_manifest(s3, folder.manifest, manifest_of(found.files[0].folder, names))
+        return folder.manifest
 
     def _can_pack(self, found: InputFolder) -> bool:
         text_bytes = sum(
@@ -153,6 +163,7 @@ class JobStarter:
             job_name=job.job_name,
             model_name=self.model_name,
             input_uri=input_uri,
+            input_is_manifest=input_uri == job.folder.manifest,
             output_uri=job.folder.shard_outputs if is_packed else job.folder.root,
             instance_type=job.instance_type,
             instance_count=job.instance_count,

@@ -2,10 +2,13 @@
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from .conftest import BUCKET, Site
+from batch_transform.lambda_deployment import DeploymentSettings, plan_deployment
+
+from .conftest import BUCKET, ROOT, Site
 
 OTHER = (
     "--stack-name",
@@ -78,6 +81,49 @@ def test_a_second_stack_stands_beside_the_first_and_is_taken_down(site: Site) ->
     assert deleted.returncode == 0, deleted.stderr
     assert stack_names(site) == {"batch-transform-lambda-stack"}
     assert not any("other" in url for url in queue_urls(site))
+
+
+def test_a_changed_setting_updates_the_stack_and_tells_the_topic(site: Site) -> None:
+    """Other machines reach the function's variables, and every alarm gets the topic named later."""
+    topic = "arn:aws:sns:us-east-1:000000000000:on-call"
+    try:
+        made = site.run("deploy_lambda.py", *OTHER)
+        assert made.returncode == 0, made.stderr
+        changed = ("--instance-type", "ml.m5.xlarge", "--alarm-topic-arn", topic)
+        updated = site.run("deploy_lambda.py", *OTHER, *changed)
+        assert updated.returncode == 0, updated.stderr
+        assert "UPDATE_COMPLETE" in updated.stderr
+        function = site.client("lambda").get_function(FunctionName="other-lambda")["Configuration"]
+        assert function["Environment"]["Variables"]["INSTANCE_TYPES"] == "ml.m5.xlarge"
+        alarms = site.client("cloudwatch").describe_alarms(AlarmNamePrefix="other-stack")
+        actions = {alarm["AlarmName"]: alarm["AlarmActions"] for alarm in alarms["MetricAlarms"]}
+        assert len(actions) == 7
+        assert [name for name, told in actions.items() if told != [topic]] == []
+    finally:
+        site.run("deploy_lambda.py", "--delete", "--yes", *OTHER[:2])
+
+
+@pytest.mark.parametrize(("scheme", "is_required"), [("https", "true"), ("http", "false")])
+def test_tls_is_required_where_the_endpoint_has_it(
+    bare_site: Site, clients: SimpleNamespace, scheme: str, is_required: str
+) -> None:
+    """On AWS the queues refuse a connection without; here there is none with it."""
+    endpoint = SimpleNamespace(endpoint_url=f"{scheme}://sqs.us-east-1.amazonaws.com")
+    clients.sqs = SimpleNamespace(meta=endpoint)
+    settings = DeploymentSettings(
+        bucket=BUCKET,
+        code_prefix="lambda-code",
+        model_path=bare_site.environment["S3_MODEL_PATH"],
+        input_prefix="input/",
+        output_prefix="output/",
+        image_uri=bare_site.environment["CONTAINER_IMAGE"],
+        role_arn=bare_site.environment["SAGEMAKER_ROLE_ARN"],
+        queue_name="requests",
+        lambda_name="starter",
+        instance_types=("ml.m5.xlarge",),
+    )
+    plan = plan_deployment(clients, settings, ROOT)
+    assert plan.parameters["RequireTls"] == is_required
 
 
 def test_a_queue_is_not_replaced_unasked(site: Site) -> None:

@@ -231,6 +231,27 @@ def test_an_input_too_large_to_pack_runs_as_it_is(
     assert description["TransformOutput"]["S3OutputPath"] == str(job.folder.root)
 
 
+@pytest.mark.parametrize(
+    ("named", "beside"), [("", "_SUCCESS"), ("a.txt", "a.txt.bak")], ids=["prefix", "file"]
+)
+def test_what_lies_beside_the_input_is_not_read_with_it(
+    bare_site: Site, starter: JobStarter, request_job: Callable, named: str, beside: str
+) -> None:
+    """A marker file is no document, and one file's name is the beginning of another's."""
+    path = bare_site.put_input(a=b"contract one\n")
+    beside_key = S3Uri.parse(path).child(beside).key
+    starter.clients.s3.put_object(Bucket=BUCKET, Key=beside_key, Body=b"labour two\n")
+    job = request_job(path + named, profile="standard")
+
+    assert starter.start(job)
+
+    description = starter.clients.sagemaker.describe_transform_job(TransformJobName=job.job_name)
+    source = description["TransformInput"]["DataSource"]["S3DataSource"]
+    assert source == {"S3DataType": "ManifestFile", "S3Uri": str(job.folder.manifest)}
+    manifest = json.loads(bare_site.read(job.folder.manifest.key))
+    assert manifest == [{"prefix": path}, "a.txt"]
+
+
 def test_input_that_is_no_text_leaves_nothing_behind(
     bare_site: Site, starter: JobStarter, request_job: Callable
 ) -> None:
