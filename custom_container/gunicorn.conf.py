@@ -27,7 +27,7 @@ worker_class = "gthread"
 threads = _settings.max_concurrent_transforms + 2
 # ModelClientConfig allows an invocation 3600 s at most; gunicorn must not end one before.
 timeout = 3600
-# SIGKILL follows SIGTERM after 30 s.
+# SIGKILL follows SIGTERM after 30 s (SageMaker's hosting guide; the one on batch is silent).
 graceful_timeout = 25
 # Longer than a client keeps an idle connection between two mini-batches.
 keepalive = 75
