@@ -75,6 +75,7 @@ def _told(reason: str, job_name: str, lost: list[Shard], shards: int) -> str:
             reason,
             f"{shards - len(lost)} of {shards} shards are answered and kept; not answered:",
             *map(str, lost[:_SHARDS_SHOWN]),
+            f"look what happened: check_batch_transform_status.py --job-name {job_name} --logs",
             f"run the rest: setup_optimized_batch_transform.py --resume {job_name}",
             "or take what there is: check_batch_transform_status.py --watch --partial --job-name "
             + job_name,
