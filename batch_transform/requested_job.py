@@ -7,7 +7,7 @@ killed while packing is noticed by the age of that file, and the input then runs
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
@@ -20,7 +20,7 @@ from batch_transform.input_documents import (
     find_input,
 )
 from batch_transform.input_manifest import manifest_of, write_manifest
-from batch_transform.job_record import JobRecord, write_job_record
+from batch_transform.job_record import JobRecord, read_job_record, write_job_record
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import pack
 from batch_transform.s3_objects import (
@@ -131,6 +131,7 @@ class JobStarter:
         """
         s3, folder = self.clients.s3, job.folder
         if job.profile is OPTIMIZED and exists_in_s3(s3, folder.record):
+            self._keep_record_true(job)
             return folder.shards
         found = find_input(s3, job.input_uri)
         if job.profile is OPTIMIZED and self._can_pack(found):
@@ -188,6 +189,13 @@ class JobStarter:
             packed=packed,
         )
         write_job_record(self.clients.s3, job.folder, record)
+
+    def _keep_record_true(self, job: RequestedJob) -> None:
+        """Another Model may have been deployed while the request waited: resuming asks for it."""
+        record = read_job_record(self.clients.s3, job.folder)
+        if record.model_name != self.model_name:
+            current = replace(record, model_name=self.model_name)
+            write_job_record(self.clients.s3, job.folder, current)
 
     def _submit(self, request: Request, job: RequestedJob) -> bool:
         try:

@@ -350,6 +350,28 @@ def test_a_full_quota_is_left_to_the_caller_and_packed_once(
         assert bare_site.exists(job.folder.record.key)
 
 
+def test_a_model_deployed_while_a_request_waits_is_the_one_on_record(
+    bare_site: Site, clients: SimpleNamespace, starter: JobStarter, request_job: Callable
+) -> None:
+    """Packed under one Model and started on the next: resuming must go on with the next."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    dying = SimpleNamespace(
+        s3=clients.s3,
+        sagemaker=Interrupted(clients.sagemaker, "create_transform_job", after=False),
+    )
+    with pytest.raises(Killed):
+        JobStarter(dying, starter.model_name, 300).start(job)
+    model = clients.sagemaker.describe_model(ModelName=starter.model_name)
+    newer = {"ModelName": "dispute-classifier-newer"} | {
+        name: model[name] for name in ("PrimaryContainer", "ExecutionRoleArn")
+    }
+    ensure_model(clients.sagemaker, newer)
+
+    assert JobStarter(clients, newer["ModelName"], 300).start(job)
+    assert describe_job(clients.sagemaker, job.job_name).model_name == newer["ModelName"]
+    assert json.loads(bare_site.read(job.folder.record.key))["model_name"] == newer["ModelName"]
+
+
 def test_a_deleted_model_is_an_error_of_its_own(
     bare_site: Site, clients: SimpleNamespace, request_job: Callable
 ) -> None:

@@ -161,6 +161,27 @@ def test_a_bad_request_is_shown_with_its_reason_and_sent_again_when_asked(site: 
     site.drain_dead_letters()
 
 
+def test_a_request_without_an_id_has_one_job_though_it_is_redriven(site: Site) -> None:
+    """SQS gives what is sent again a new id; the job's name is made of the first one."""
+    site.drain_dead_letters()
+    path = site.put_input(a=b" \n")
+    message_id = site.send({"input_path": path})
+
+    def letters() -> list[dict[str, Any]]:
+        shown = site.run("check_batch_transform_status.py", "--queue", "--json")
+        return json.loads(shown.stdout)["dead_letters"]
+
+    [letter] = until(letters, "the blank input is set aside")
+    assert letter["original_message_id"] == message_id
+    key = path.removeprefix(f"s3://{BUCKET}/") + "a.txt"
+    site.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"contract one\n")
+    redrive = ("check_batch_transform_status.py", "--redrive", letter["message_id"], "--yes")
+    assert site.run(*redrive).returncode == 0
+
+    summary = site.await_object(site.job_name(message_id), "summary.json")
+    assert summary["documents"] == 1
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "named"),
     [

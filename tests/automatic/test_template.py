@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from batch_transform.request_queue import DELAY_JITTER, LONGEST_DELAY_IN_SECONDS
+
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "lambda_batch_transform_template.yaml"
 SKIPS = re.findall(r"checkov:skip=(\w+)(.*)", TEMPLATE.read_text())
@@ -64,6 +66,8 @@ def test_the_metric_filter_reads_what_the_function_logs() -> None:
     [published] = re.findall(r"MetricNamespace: (.+)\n +MetricName: (.+)", text)
     alarm = text[text.index("  WaitingRequestAlarm:") :]
     assert re.search(r"Namespace: (.+)\n +MetricName: (.+)", alarm).groups() == published
+    longest_silence = LONGEST_DELAY_IN_SECONDS * (1 + DELAY_JITTER)
+    assert int(re.search(r"Period: (\d+)", alarm)[1]) > longest_silence
 
 
 def test_it_fits_into_a_request() -> None:
