@@ -21,6 +21,7 @@ from batch_transform.job_estimate import (
 )
 from batch_transform.naming import S3Uri
 from batch_transform.prices import TABLE, HourlyPrice, hourly_price
+from batch_transform.service_contract import violations
 from batch_transform.throughput import expected_throughput
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dispute-classifier"
@@ -46,11 +47,43 @@ class Answers:
         return operation
 
 
-def product(usage: str, dollars: str) -> str:
-    """Return a product as the Price List writes it."""
-    dimension = {"pricePerUnit": {"USD": dollars}}
-    terms = {"OnDemand": {"t": {"priceDimensions": {"d": dimension}}}}
-    return json.dumps({"product": {"attributes": {"usagetype": usage}}, "terms": terms})
+def product(component: str, usage: str, dollars: str) -> str:
+    """Return a product as the Price List writes it, in the form `aws_v1`."""
+    attributes = {
+        "component": component,
+        "instanceName": "ml.g5.xlarge",
+        "location": "US East (N. Virginia)",
+        "locationType": "AWS Region",
+        "operation": "RunInstance",
+        "regionCode": "us-east-1",
+        "servicecode": "AmazonSageMaker",
+        "usagetype": f"USE1-{usage}:ml.g5.xlarge",
+    }
+    dimension = {
+        "appliesTo": [],
+        "beginRange": "0",
+        "description": f"${dollars} per hour",
+        "endRange": "Inf",
+        "pricePerUnit": {"USD": dollars},
+        "rateCode": f"{usage}.TERM.RATE",
+        "unit": "Hrs",
+    }
+    term = {
+        "effectiveDate": "2026-11-01T00:00:00Z",
+        "offerTermCode": "TERM",
+        "priceDimensions": {f"{usage}.TERM.RATE": dimension},
+        "sku": usage,
+        "termAttributes": {},
+    }
+    return json.dumps(
+        {
+            "product": {"attributes": attributes, "productFamily": "ML Instance", "sku": usage},
+            "publicationDate": "2026-11-01T00:00:00Z",
+            "serviceCode": "AmazonSageMaker",
+            "terms": {"OnDemand": {f"{usage}.TERM": term}},
+            "version": "20261101000000",
+        }
+    )
 
 
 def estimate(size: InputSize, instance_count: int = 1) -> JobEstimate:
@@ -106,13 +139,19 @@ def test_many_small_files_are_counted_by_the_file(clients: AwsClients, documents
 
 def test_aws_is_asked_for_the_price_of_transforming() -> None:
     """Hosting and training on the same machine have prices of their own."""
-    listed = [product("USE1-Host:ml.g5.xlarge", "9"), product("USE1-Tsform:ml.g5.xlarge", "1.41")]
+    listed = [
+        product("Hosting", "Host", "9.0000000000"),
+        product("Training", "Train", "8.0000000000"),
+        product("Batch Transform", "Tsform", "0.0000000000"),  # as in a free tier
+        product("Batch Transform", "Tsform", "1.4100000000"),
+    ]
     pricing = Answers({"PriceList": listed})
     price = hourly_price(pricing, "ml.g5.xlarge", "us-east-1")
     assert (price.dollars, price.basis) == (1.41, "from AWS's Price List")
     assert {"Type": "TERM_MATCH", "Field": "instanceName", "Value": "ml.g5.xlarge"} in (
         pricing.asked["Filters"]
     )
+    assert list(violations("pricing", "GetProducts", pricing.asked)) == []
 
 
 @pytest.mark.parametrize(
