@@ -95,6 +95,23 @@ def test_a_failed_job_leaves_its_reason_and_what_was_saved(site: Site) -> None:
     assert (summary["saved"]["outputs"], summary["saved"]["outputs_expected"]) == (1, 2)
 
 
+def test_a_failed_optimized_job_keeps_what_resuming_needs(site: Site) -> None:
+    """Its summary tells the reason, and the shard that was not answered can be run by itself."""
+    request_id = new_id()
+    path = site.put_input(a=b"contract one\nrefuse two\n")
+    site.send({"input_path": path, "request_id": request_id})
+    job_name = site.job_name(request_id)
+    summary = site.await_object(job_name, "summary.json")
+    assert summary["status"] == "Failed"
+    assert summary["reason"]
+    assert summary["saved"]["outputs"] == 0
+
+    resumed = site.run("setup_optimized_batch_transform.py", "--resume", job_name, "--dry-run")
+    assert resumed.returncode == 0, resumed.stderr
+    shards = f"s3://{BUCKET}/output/{job_name}/input/"
+    assert json.loads(resumed.stdout)["Manifest"] == [{"prefix": shards}, "shard-00000.jsonl"]
+
+
 def test_a_double_send_starts_one_job(site: Site) -> None:
     """The same request five times over is one job, and none of it is a dead letter."""
     body = {"input_path": site.put_input(a=b"contract one\n"), "request_id": new_id()}

@@ -74,6 +74,11 @@ def job_request(site: Site, **changed: str) -> dict[str, Any]:
     }
 
 
+def message_to(queue_url: str) -> dict[str, str]:
+    """Return a SendMessage request."""
+    return {"QueueUrl": queue_url, "MessageBody": "x"}
+
+
 @pytest.mark.parametrize("probe", ["batch-transform-lambda"], indirect=True)
 def test_the_request_function_may_do_its_work_and_no_more(site: Site, probe: Probe) -> None:
     """No other names, machines, models or places; no Model made, no role passed, no job stopped."""
@@ -101,11 +106,7 @@ def test_the_request_function_may_do_its_work_and_no_more(site: Site, probe: Pro
             "emptying a folder": ("s3", "delete_objects", DELETE_SHARD),
             "listing all": ("s3", "list_objects_v2", {"Bucket": BUCKET}),
             "listing input": ("s3", "list_objects_v2", {"Bucket": BUCKET, "Prefix": "input/"}),
-            "sending requests": (
-                "sqs",
-                "send_message",
-                {"QueueUrl": site.queue_url, "MessageBody": "x"},
-            ),
+            "sending requests": ("sqs", "send_message", message_to(site.queue_url)),
         }
     )
     allowed = {name for name, answer in answers.items() if answer == "allowed"}
@@ -123,11 +124,17 @@ def test_the_completion_function_starts_nothing(site: Site, probe: Probe) -> Non
             "deleting results": ("s3", "delete_object", {"Bucket": BUCKET, "Key": "output/x"}),
             "deleting input": ("s3", "delete_object", {"Bucket": BUCKET, "Key": "input/x"}),
             "deleting packed texts": ("s3", "delete_objects", DELETE_SHARD),
+            "sending requests": ("sqs", "send_message", message_to(site.queue_url)),
+            "keeping a lost event": (
+                "sqs",
+                "send_message",
+                message_to(f"{site.queue_url}-lost-completions"),
+            ),
             "reading input": ("s3", "get_object", {"Bucket": BUCKET, "Key": "input/x"}),
             "writing output": ("s3", "put_object", NEW_OUTPUT),
         }
     )
     allowed = {name for name, answer in answers.items() if answer == "allowed"}
-    assert allowed == {"writing output", "deleting packed texts"}
+    assert allowed == {"writing output", "deleting packed texts", "keeping a lost event"}
     assert not site.exists(SHARD)
     assert set(answers.values()) - {"allowed"} <= DENIED
