@@ -5,7 +5,10 @@ it is trained.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -19,6 +22,8 @@ from fine_tuning.evaluation import TEMPERATURE
 from fine_tuning.from_scratch import tiny_model, tiny_tokenizer
 from fine_tuning.labelled_texts import SEGMENT_SEPARATOR
 from fine_tuning.problem_types import ProblemType, head_config
+
+_HUB_PATIENCE_IN_SECONDS = 5
 
 
 def segment_separator(base_model: str | None) -> str:
@@ -59,8 +64,9 @@ def starting_model(
 
 
 def _loaded(base_model: str, from_pretrained, **options):
+    has_no_hub = not Path(base_model).is_dir() and not _hub_answers(base_model)
     try:
-        return from_pretrained(base_model, **options)
+        return from_pretrained(base_model, local_files_only=has_no_hub, **options)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise FineTuningError(
@@ -68,6 +74,21 @@ def _loaded(base_model: str, from_pretrained, **options):
             "cannot be reached, give --base-model the path of a local folder, or use "
             "--from-scratch tiny."
         ) from error
+
+
+def _hub_answers(base_model: str) -> bool:
+    """Whether a hub can be asked at all; from_pretrained would find out in a minute of retries.
+
+    Where it cannot, a copy that was downloaded earlier may still be there.
+    """
+    try:
+        HfApi().model_info(base_model, timeout=_HUB_PATIENCE_IN_SECONDS)
+    except HfHubHTTPError:
+        return True
+    # No address, no route, no answer in time, no certificate: each HTTP library has its own errors.
+    except Exception:
+        return False
+    return True
 
 
 def _longest_input(model: PreTrainedModel) -> int:

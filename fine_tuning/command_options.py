@@ -3,6 +3,7 @@
 Knows click. Does not know what the values are used for.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from fine_tuning.labelled_texts import LABEL_COLUMN, TEXT_COLUMN, Columns
+from fine_tuning.model_folder import check_may_write, holds_model
 from fine_tuning.problem_types import PROBLEM_TYPES
 from fine_tuning.training import FROM_SCRATCH_SETTINGS, TrainingSettings
 
@@ -82,7 +84,11 @@ _SETTING_OPTIONS = (
 )
 _OUTPUT_OPTIONS = (
     click.option("--output-dir", type=FOLDER, default=FINAL_FOLDER, show_default=True),
-    click.option("--overwrite", is_flag=True, help="Replace a model that lies there."),
+    click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace a model there without asking.",
+    ),
     click.option(
         "--checkpoint-dir",
         type=FOLDER,
@@ -115,6 +121,13 @@ def check_start(base_model: str | None, from_scratch: str | None) -> None:
     """Raises UsageError unless exactly one way to start was chosen."""
     if bool(base_model) == bool(from_scratch):
         raise click.UsageError("Give either --base-model or --from-scratch.")
+
+
+def check_output_dir(output_dir: Path, overwrite: bool) -> None:
+    """Raises FineTuningError where a model lies there that nobody agrees to lose; asks a person."""
+    can_ask = holds_model(output_dir) and not overwrite and sys.stdin.isatty()
+    agreed = can_ask and click.confirm(f"{output_dir} holds a model. Replace it?", err=True)
+    check_may_write(output_dir, overwrite or agreed)
 
 
 def settings_from(base_model: str | None, chosen: dict[str, Any]) -> TrainingSettings:

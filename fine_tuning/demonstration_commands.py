@@ -7,13 +7,18 @@ from pathlib import Path
 
 import click
 
-from fine_tuning.command_options import FILE, FOLDER, checkpoint_dir_beside, output_options
+from fine_tuning.command_options import (
+    FILE,
+    FOLDER,
+    check_output_dir,
+    checkpoint_dir_beside,
+    output_options,
+)
 from fine_tuning.demonstration_model import TRAINING_DOCUMENTS, make_demonstration_model
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
 from fine_tuning.evaluation_commands import print_measures
 from fine_tuning.labelled_texts import write_labelled_texts
-from fine_tuning.model_folder import check_may_write
 from fine_tuning.sample_documents import write_sample_documents
 from fine_tuning.training_progress import TrainingProgress
 
@@ -36,7 +41,7 @@ def demonstration_model(
     output_dir: Path, overwrite: bool, checkpoint_dir: Path | None, documents: int
 ) -> None:
     """Makes the demonstration model: generated texts, training from scratch, honest measures."""
-    check_may_write(output_dir, overwrite)
+    check_output_dir(output_dir, overwrite)
     run = make_demonstration_model(
         output_dir,
         checkpoint_dir or checkpoint_dir_beside(output_dir),

@@ -1,6 +1,7 @@
 """`launch`: the same training as a SageMaker training job.
 
-Knows click. Needs the SageMaker SDK (requirements-sagemaker-sdk.txt) and none of the training packages.
+Knows click. Needs the SageMaker SDK (requirements-sagemaker-sdk.txt) and none of the training
+packages.
 """
 
 import json

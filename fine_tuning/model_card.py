@@ -36,7 +36,7 @@ def model_card(title: str, about: str, measured_on: Mapping[str, Measures]) -> s
 def headline(measures: Measures) -> str:
     """The measures that are one number, in a sentence: "accuracy 89.4%, macro F1 0.892, …"."""
     return ", ".join(
-        f"{_spoken(name)} {_shown(name, value)}"
+        f"{spoken(name)} {_shown(name, value)}"
         for name, value in asdict(measures).items()
         if isinstance(value, float)
     )
@@ -64,7 +64,8 @@ def _row(one: ClassMeasures) -> str:
     )
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """The name of a measure in words: "macro F1"."""
     return name.replace("_f1", " F1").replace("_", " ")
 
 

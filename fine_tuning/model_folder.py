@@ -22,11 +22,22 @@ from fine_tuning.measures import Measures
 LABEL_MAPPING_FILE = "label_mapping.csv"
 METRICS_FILE = "metrics.json"
 MODEL_CARD_FILE = "MODEL_CARD.md"
+_OF_THE_MODEL_BEFORE = (
+    *("*.safetensors", "*.safetensors.index.json", "pytorch_model*", "training_args.bin"),
+    *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt"),
+    *("confusion_matrix.png", "calibration.png", "training_curve.png", "predicted_and_true.png"),
+)
+"""Files that a model of another kind leaves behind and the next one need not write again."""
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether a model lies in ``folder`` already."""
+    return (folder / "config.json").exists()
 
 
 def check_may_write(folder: Path, overwrite: bool) -> None:
     """Raises FineTuningError where ``folder`` holds a model that may not be replaced."""
-    if (folder / "config.json").exists() and not overwrite:
+    if holds_model(folder) and not overwrite:
         raise FineTuningError(
             f"{folder} already holds a model. Give another --output-dir, or --overwrite."
         )
@@ -43,9 +54,13 @@ def write_model_folder(
 ) -> None:
     """Writes weights (safetensors), tokenizer, labels, measures and card into ``folder``.
 
+    What a model there before left of these is removed; other files stay.
     ``measured_on`` maps the name of each data set to what was measured on it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for pattern in _OF_THE_MODEL_BEFORE:
+        for path in folder.glob(pattern):
+            path.unlink()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     _write_special_tokens(folder, tokenizer)

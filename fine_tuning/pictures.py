@@ -7,18 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from fine_tuning.evaluation import Evaluation
 from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.measures import (
+    MULTI_LABEL_THRESHOLD,
     ClassificationMeasures,
     Measures,
     MultiLabelMeasures,
     RegressionMeasures,
 )
-from fine_tuning.problem_types import ProblemType
+from fine_tuning.model_card import spoken
+from fine_tuning.problem_types import Label, ProblemType
 from fine_tuning.training import TrainingHistory
 
 CONFUSION_MATRIX = "confusion_matrix.png"
@@ -27,6 +32,7 @@ TRAINING_CURVE = "training_curve.png"
 PREDICTED_AND_TRUE = "predicted_and_true.png"
 
 _BLUE, _ORANGE, _GREY = "#2a6f97", "#d9772b", "#9aa5b1"
+_TICKS = 5
 
 
 def draw_answers(
@@ -34,12 +40,13 @@ def draw_answers(
 ) -> None:
     """The picture of right and wrong answers that suits the problem."""
     measures = evaluation.measures
+    truth = [example.label for example in examples]
     if isinstance(measures, ClassificationMeasures):
         _draw_confusion_matrix(measures, folder / CONFUSION_MATRIX)
     elif isinstance(measures, MultiLabelMeasures):
-        _draw_label_counts(measures, folder / CONFUSION_MATRIX)
+        counts = label_counts(problem, truth, evaluation.scores)
+        _draw_label_counts(counts, measures, folder / CONFUSION_MATRIX)
     else:
-        truth = [example.label for example in examples]
         answers = evaluation.scores.squeeze(-1).tolist()
         _draw_predicted_and_true(truth, answers, problem.labels[0], folder / PREDICTED_AND_TRUE)
 
@@ -60,7 +67,8 @@ def draw_calibration(before: Measures, after: Measures, folder: Path) -> None:
         axes.plot(scores, shares, color=colour, label=f"{name} calibration, ECE {error:.3f}")
         sizes = [12 + 150 * one.answers / answers for one in bins]
         axes.scatter(scores, shares, s=sizes, color=colour)
-    axes.set(xlabel="score", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
+    share = "share that applies" if isinstance(after, MultiLabelMeasures) else "share right"
+    axes.set(xlabel="score", ylabel=share, xlim=(0, 1.02), ylim=(0, 1.02))
     axes.legend(frameon=False)
     _save(figure, folder / CALIBRATION)
 
@@ -81,17 +89,18 @@ def _draw_confusion_matrix(measures: ClassificationMeasures, path: Path) -> None
     _save(figure, path)
 
 
-def _draw_label_counts(measures: MultiLabelMeasures, path: Path) -> None:
+def label_counts(problem: ProblemType, truth: Sequence[Label], scores: Tensor) -> np.ndarray:
+    """Documents to which each label was rightly given, wrongly given, or denied; [labels, 3]."""
+    applies = problem.targets(truth) > 0
+    given = scores >= MULTI_LABEL_THRESHOLD
+    kinds = (applies & given, given & ~applies, applies & ~given)
+    return torch.stack([kind.sum(dim=0) for kind in kinds], dim=1).numpy()
+
+
+def _draw_label_counts(counts: np.ndarray, measures: MultiLabelMeasures, path: Path) -> None:
     """For each label: rightly given, wrongly given and missed."""
     labels = [one.label for one in measures.classes]
-    right = [round(one.recall * one.support) for one in measures.classes]
-    wrong = [
-        round(hits / one.precision) - hits if one.precision else 0
-        for one, hits in zip(measures.classes, right, strict=True)
-    ]
-    missed = [one.support - hits for one, hits in zip(measures.classes, right, strict=True)]
     figure, axes = _figure(size=2.5 + 0.55 * len(labels))
-    counts = np.array([right, wrong, missed]).T
     _draw_counts(axes, counts, labels, ["rightly given", "wrongly given", "missed"])
     axes.set(title=f"{measures.documents:,} documents")
     _save(figure, path)
@@ -107,7 +116,7 @@ def draw_training_curve(history: TrainingHistory, best_metric: str, folder: Path
     axes.set(xlabel="epoch", ylabel="loss")
     measure = axes.twinx()
     points = [(epoch["epoch"], epoch[f"eval_{best_metric}"]) for epoch in history.epochs]
-    title = best_metric.replace("_", " ")
+    title = spoken(best_metric)
     measure.plot(*zip(*points, strict=True), color=_GREY, marker="s", linestyle=":", label=title)
     measure.set_ylabel(f"validation {title}")
     figure.legend(loc="upper center", ncols=3, frameon=False, bbox_to_anchor=(0.5, 1.05))
@@ -120,9 +129,14 @@ def _draw_predicted_and_true(
     """Each document's answered number against its true one."""
     figure, axes = _figure(size=5)
     ends = (min(*truth, *answers), max(*truth, *answers))
-    axes.plot(ends, ends, color=_GREY, linestyle="--")
-    axes.scatter(truth, answers, s=12, color=_BLUE, alpha=0.6)
-    axes.set(xlabel=f"true {name}", ylabel=f"answered {name}")
+    axes.plot(ends, ends, color=_GREY, linestyle="--", label="as it should be")
+    axes.scatter(truth, answers, s=12, color=_BLUE, alpha=0.6, label="a document")
+    axes.set(xlabel=f"true {name}", ylabel=f"answered {name}", aspect="equal")
+    axes.set_title(f"{len(truth):,} documents")
+    axes.legend(frameon=False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(_TICKS))
+        axis.set_major_formatter("{x:,.6g}")
     _save(figure, path)
 
 

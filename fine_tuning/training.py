@@ -6,7 +6,7 @@ trained.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,8 @@ def train_classifier(
     scale = TargetScale()
     if problem.name == Regression.name:
         scale = TargetScale.of([example.label for example in training])
+        # Where part of a text is hidden, numbers are learnt too large for the whole of it.
+        settings = replace(settings, token_dropout=0.0)
     max_length = min(settings.max_length, tokenizer.model_max_length)
     resume_from = checkpoint_to_resume(checkpoint_dir, run_digest)
     trainer = _ClassifierTrainer(

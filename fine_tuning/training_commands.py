@@ -12,6 +12,7 @@ from fine_tuning.command_options import (
     FILE,
     FILE_KINDS,
     FOLDER,
+    check_output_dir,
     check_start,
     checkpoint_dir_beside,
     column_options,
@@ -23,7 +24,6 @@ from fine_tuning.command_options import (
 )
 from fine_tuning.duplicates import Duplicate
 from fine_tuning.evaluation_commands import print_measures
-from fine_tuning.model_folder import check_may_write
 from fine_tuning.sagemaker_training_job import TrainingJobFolders, train_arguments, write_failure
 from fine_tuning.training_progress import TrainingProgress
 from fine_tuning.training_run import TrainingData, TrainingFiles, train_and_write
@@ -57,7 +57,7 @@ def train(
 ) -> None:
     """Trains a classifier on a labelled file and writes the folder that the container serves."""
     check_start(base_model, from_scratch)
-    check_may_write(output_dir, overwrite)
+    check_output_dir(output_dir, overwrite)
     settings = settings_from(base_model, chosen)
     columns = columns_from(text_column, label_column, problem_type, allow_no_label)
     files = TrainingFiles(train_file, validation_file, test_file)

@@ -1,5 +1,8 @@
 """Other encoders than ModernBERT, small ones with random weights, as --base-model."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import (
@@ -16,6 +19,10 @@ from transformers import (
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
 from fine_tuning.from_scratch import tiny_tokenizer
+
+sys.path.append(str(Path(__file__).parents[2] / "custom_container"))
+
+from src.inference import batch_predict_fn, model_fn
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 ENCODERS = {
@@ -36,9 +43,7 @@ ENCODERS = {
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_other_encoders_are_trained_and_served(
-    fine_tuning, job_answers, disputes_file, tmp_path, encoder
-):
+def test_other_encoders_are_trained_and_served(fine_tuning, disputes_file, tmp_path, encoder):
     """A document longer than the positions of the model is cut where the container cuts too."""
     base = tmp_path / "base"
     texts = [example.text for example in dispute_texts(load_grammar(), 100, seed=1)]
@@ -57,8 +62,8 @@ def test_other_encoders_are_trained_and_served(
     with torch.inference_mode():
         logits = model(**tokenizer(texts[0], return_tensors="pt", truncation=True)).logits[0]
     scores = (logits / model.config.calibration_temperature).softmax(-1)
-    (answer,) = job_answers(tmp_path / "final", texts[:1])
-    top = answer["predictions"]["top_predictions"][0]
+    (answer,) = batch_predict_fn(texts[:1], model_fn(tmp_path / "final")).predictions
+    top = answer["top_predictions"][0]
     assert top["score"] == pytest.approx(
         float(scores[model.config.label2id[top["class"]]]), abs=0.02
     )

@@ -1,11 +1,17 @@
 """The commands as a user types them, up to the exit code."""
 
 import csv
+import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from fine_tuning.model_folder import load_model_folder, write_model_folder
 
 
 def test_a_trained_folder_loads_and_names_its_labels(model_dir):
@@ -91,6 +97,67 @@ def test_a_folder_that_holds_a_model_is_kept(fine_tuning, model_dir, disputes_fi
     assert run.exit_code == 1
     assert "already holds a model" in run.stderr
     assert (model_dir / "model.safetensors").stat().st_mtime_ns == before
+
+
+class Terminal(io.StringIO):
+    """A person at the keyboard who types what is given."""
+
+    def isatty(self):
+        """Tell that somebody can be asked."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [("n\n", "already holds a model"), ("y\n", "nowhere.csv: No such file")],
+)
+def test_a_person_is_asked_before_a_model_is_replaced(
+    fine_tuning, model_dir, monkeypatch, typed, sentence
+):
+    """No ends it there, yes goes on to the data; nothing is asked where nobody sits."""
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    run = fine_tuning(
+        *("train", "--train", "nowhere.csv", "--from-scratch", "tiny", "--output-dir", model_dir)
+    )
+    assert run.exit_code == 1
+    assert "holds a model. Replace it?" in run.stderr
+    assert sentence in run.stderr
+
+
+def test_nothing_of_the_model_before_is_left(model_dir, tmp_path):
+    """Its weights in parts, its vocabulary and its pictures go; the user's own files stay."""
+    folder = tmp_path / "final"
+    folder.mkdir()
+    before = ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "merges.txt")
+    for name in (*before, "predicted_and_true.png", "sample_texts.txt"):
+        (folder / name).touch()
+    model, tokenizer = load_model_folder(model_dir)
+    write_model_folder(folder, model, tokenizer, {}, "# A card")
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
+        *("special_tokens_map.json", "label_mapping.csv", "metrics.json", "MODEL_CARD.md"),
+        "sample_texts.txt",
+    }
+
+
+def test_a_hub_that_cannot_be_reached_is_told_at_once(disputes_file, tmp_path):
+    """Asked once, where the hub's own client would try for a minute."""
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "fine_tuning", "train", "--train", disputes_file),
+            *("--base-model", "nobody/nothing", "--output-dir", tmp_path / "final"),
+        ],
+        cwd=Path(__file__).parents[2],
+        # A port that nobody listens on.
+        env={"HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "Could not load the base model 'nobody/nothing'" in run.stderr
+    assert "give --base-model the path of a local folder" in run.stderr
 
 
 @pytest.mark.parametrize(

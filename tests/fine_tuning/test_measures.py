@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fine_tuning.measures import measured, most_confident_mistakes
+from fine_tuning.pictures import label_counts
 from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
 
 CLASSES = SingleLabel(("A", "B", "C"))
@@ -38,6 +39,14 @@ def test_multi_label_measures_agree_with_figures_worked_out_by_hand():
     x, y = measures.classes
     assert (x.precision, x.recall) == (pytest.approx(2 / 3), 1.0)
     assert (y.precision, y.recall) == (0.5, 1.0)
+
+
+def test_labels_that_are_all_wrongly_given_are_counted_as_such():
+    """For the picture: rightly given, wrongly given, missed; a label without a hit is no blank."""
+    problem = MultiLabel(("x", "y"))
+    scores = torch.tensor([[0.9, 0.2], [0.8, 0.7], [0.1, 0.6]])
+    counts = label_counts(problem, [("y",), ("y",), ("y",)], scores)
+    assert counts.tolist() == [[0, 2, 0], [2, 0, 1]]
 
 
 def test_regression_measures_agree_with_figures_worked_out_by_hand():
