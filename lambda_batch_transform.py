@@ -27,18 +27,19 @@ def handle_requests(event: dict[str, Any], context: Any) -> dict[str, Any]:
     variables = os.environ
     queue_url = variables["REQUEST_QUEUE_URL"]
     kms_key_id = variables["KMS_KEY_ARN"] or None
+    clients = _clients(kms_key_id)
 
     def time_left_in_seconds() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
     starter = JobStarter(
-        clients=_clients(kms_key_id),
+        clients=clients,
         model_name=variables["MODEL_NAME"],
         time_limit_in_seconds=time_left_in_seconds(),
         kms_key_id=kms_key_id,
     )
     delivery = RequestDelivery(
-        queue=RequestQueue(_clients().sqs, queue_url, variables["DEAD_LETTER_QUEUE_URL"]),
+        queue=RequestQueue(clients.sqs, queue_url, variables["DEAD_LETTER_QUEUE_URL"]),
         accepted=AcceptedRequests(
             queue_name=queue_name_of(queue_url),
             input_folder=S3Uri.parse(variables["INPUT_FOLDER"]),
@@ -62,15 +63,15 @@ def handle_completion(event: dict[str, Any], _context: Any) -> None:
     Events come late, twice or out of order; only the job's own state is believed. An error leaves
     the function, so that Lambda tries again and at last keeps the event.
     """
-    job = describe_job(_clients().sagemaker, event["detail"]["TransformJobName"])
+    job = describe_job(_clients(None).sagemaker, event["detail"]["TransformJobName"])
     if job.is_final:
         settle_job(_clients(job.kms_key_id).s3, job)
     _log({"job_name": job.name, "status": job.status, "settled": job.is_final})
 
 
 @cache
-def _clients(kms_key_id: str | None = None) -> AwsClients:
-    """Return the clients that all calls in one process share, of those that use one key."""
+def _clients(kms_key_id: str | None) -> AwsClients:
+    """Return the clients that all calls of one process share, those that write with one key."""
     return AwsClients(None, kms_key_id)
 
 
