@@ -43,10 +43,12 @@ table { width: 100%; border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .4rem .6rem; text-align: left; vertical-align: top; }
 thead th { color: var(--soft); font-weight: 500; border-bottom: 1px solid var(--line); }
 tbody tr + tr td, tbody tr + tr th { border-top: 1px solid var(--line); }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; }
+tbody tr > :first-child { overflow-wrap: anywhere; min-width: 9rem; }
 small { color: var(--soft); }
 .scroll { overflow-x: auto; }
-.classes th[scope] { font-weight: 500; white-space: nowrap; }
+.classes tbody > tr > * { vertical-align: middle; }
+.classes th[scope] { font-weight: 500; min-width: 5rem; }
 .classes thead th:nth-child(n + 3), .number { text-align: right; white-space: nowrap; }
 .number { font-variant-numeric: tabular-nums; }
 .bar { width: 45%; min-width: 4rem; vertical-align: middle; }
@@ -61,5 +63,13 @@ small { color: var(--soft); }
 .axis {
   display: flex; justify-content: space-between; color: var(--soft); font-size: .8rem;
   margin-top: .25rem;
+}
+@media (max-width: 40rem) {
+  main { padding: 1.5rem .75rem 3rem; }
+  section { padding: 1rem .75rem; }
+  th, td { padding: .4rem .3rem; }
+  .scroll td:last-child:not(.number) { min-width: 9rem; }
+  .bar, .classes thead th:nth-child(2) { display: none; }
+  .tiles { grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
 }
 """

@@ -1,0 +1,183 @@
+"""report.html in a real browser: complete, self-contained, readable in any light and on a phone."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_transform.job_report import ReportedError, report_page
+from batch_transform.review_list import DoubtfulDocument
+
+LONG_LABEL = "Consumer Complaint about Financial Services, Mortgage Servicing and Debt Collection"
+LONG_FILE = "2026-07/" + "a-name-that-somebody-gave-a-scan-" * 5 + ".txt"
+WIDE, PHONE = 1200, 360
+SUMMARY = {
+    "job_name": "dispute-optimized-20261121-011527-521b",
+    "input": "s3://legal-documents/input/2026-07/",
+    "is_complete": True,
+    "faults": {},
+    "left_out": {"EmptyDocument": 3, "InvalidEncoding": 2},
+    "documents": 2840,
+    "answered": 2827,
+    "errors": {"EmptyDocument": 13},
+    "mean_confidence": 0.6472,
+    "instance_type": "ml.g5.xlarge",
+    "instance_count": 2,
+    "billed_seconds": 1612,
+    "dollars": 0.6304,
+    "tokens": 1_234_567,
+    "classes": {
+        "Contract Dispute": {"documents": 2400, "mean_confidence": 0.71},
+        LONG_LABEL: {"documents": 405, "mean_confidence": 0.58},
+        "Family <&> Heirs": {"documents": 22, "mean_confidence": 0.4},
+    },
+    "documents_by_confidence": [0] * 6 + [10, 200, 1400, 700, 400, 117] + [0] * 8,
+    "review": {"below": 0.2, "documents": 950, "listed": 950},
+}
+# A page may hold no script, so what is measured of it is measured from outside: it is shown in a
+# frame as wide as the screen to be tried, and the frame's owner writes down what it sees.
+FRAME = """<!doctype html><html><head><meta name="color-scheme" content="light dark"></head><body>
+<iframe id="page" style="width:{width}px;height:3000px;border:0" srcdoc="{page}"></iframe>
+<pre id="seen"></pre><script>
+window.onload = () => {{
+  const view = document.getElementById("page").contentWindow, page = view.document;
+  const texts = (selector) => [...page.querySelectorAll(selector)].map((e) => e.textContent);
+  const isOutside = (e) =>
+    e.getBoundingClientRect().right > view.innerWidth + 1 && !e.closest(".scroll");
+  document.getElementById("seen").textContent = JSON.stringify({{
+    tiles: Object.fromEntries([...page.querySelectorAll(".tiles > div")].map(
+      (tile) => [tile.querySelector("dt").textContent, tile.querySelector("dd").textContent])),
+    classes: [...page.querySelectorAll(".classes tbody tr")].map(
+      (row) => [...row.cells].map((cell) => cell.textContent)),
+    bars: [...page.querySelectorAll(".bar span")].map((e) => e.getBoundingClientRect().width),
+    columns: [...page.querySelectorAll(".histogram span")].map(
+      (e) => e.getBoundingClientRect().height),
+    numbers_in_sight: [...page.querySelectorAll(".classes .number")].every(
+      (e) => e.getBoundingClientRect().right <= view.innerWidth),
+    headings: texts("h2"), notes: texts(".note"), rows: texts("section:last-child tbody tr").length,
+    outside: [...page.querySelectorAll("body *")].filter(isOutside).map((e) => e.outerHTML),
+    loaded: view.performance.getEntriesByType("resource").map((entry) => entry.name),
+    background: view.getComputedStyle(page.body).backgroundColor,
+    ink: view.getComputedStyle(page.body).color,
+  }});
+}};
+</script></body></html>"""
+
+
+class Browser:
+    """A browser without a window."""
+
+    def __init__(self, command: str, folder: Path) -> None:
+        self._command, self._folder = command, folder
+
+    def look_at(self, page: str, *, width: int = WIDE, is_dark: bool = False) -> dict[str, Any]:
+        """Return what stands where on the page; fail where the browser complains of it."""
+        place = self._folder / "page.html"
+        place.write_text(FRAME.format(width=width, page=html.escape(page)), encoding="utf-8")
+        command = [
+            *(self._command, "--headless", "--no-sandbox", "--disable-gpu"),
+            *("--disable-background-networking", "--no-first-run", "--enable-logging=stderr"),
+            *(f"--user-data-dir={self._folder / 'profile'}", f"--window-size={WIDE + 50},3000"),
+            *(f"--blink-settings=preferredColorScheme={0 if is_dark else 1}", "--dump-dom"),
+            place.as_uri(),
+        ]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        assert ":CONSOLE" not in done.stderr, done.stderr
+        seen = re.search(r'<pre id="seen">(.+?)</pre>', done.stdout, re.DOTALL)
+        assert seen, done.stdout
+        return json.loads(html.unescape(seen[1]))
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Browser:
+    """The browser of this machine."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if command := shutil.which(name):
+            return Browser(command, tmp_path)
+    return pytest.skip("report.html was NOT looked at: no chromium on this machine")
+
+
+def doubtful(count: int) -> list[DoubtfulDocument]:
+    """Return rows of a review list whose names are as long as names get."""
+    return [
+        DoubtfulDocument(LONG_FILE, line, LONG_LABEL, 0.41, "Contract Dispute", 0.4, 0.01, "")
+        for line in range(1, count + 1)
+    ]
+
+
+def errors(count: int) -> list[ReportedError]:
+    """Return rows of the list of errors."""
+    return [ReportedError(LONG_FILE, line, "EmptyDocument", "no words") for line in range(count)]
+
+
+def test_the_numbers_on_the_page_are_those_of_the_summary(browser: Browser) -> None:
+    """Tiles, classes with shares, and columns as high as their counts; nothing is loaded for it."""
+    seen = browser.look_at(report_page(SUMMARY, errors(15), doubtful(950)))
+    assert seen["tiles"] == {
+        "documents": "2,840",
+        "classified": "2,827",
+        "not classified": "13",
+        "lines left out": "5",
+        "mean confidence": "64.7%",
+        "ml.g5.xlarge": "2 x",
+        "billed": "1,612 s",
+        "cost": "$0.63",
+        "tokens": "1,234,567",
+    }
+    assert seen["classes"] == [
+        ["Contract Dispute", "", "2,400", "84.5%", "0.71"],
+        [LONG_LABEL, "", "405", "14.3%", "0.58"],
+        ["Family <&> Heirs", "", "22", "0.8%", "0.40"],
+    ]
+    assert seen["bars"][1] / seen["bars"][0] == pytest.approx(405 / 2400, abs=0.01)
+    heights = [column / max(seen["columns"]) for column in seen["columns"]]
+    counts = [count / 1400 for count in SUMMARY["documents_by_confidence"]]
+    assert heights == pytest.approx(counts, abs=0.01)
+    assert (seen["rows"], "The first 200 of 950." in seen["notes"]) == (200, True)
+    assert seen["loaded"] == []
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_the_page_fits_its_screen_and_its_light(
+    browser: Browser, width: int, is_dark: bool
+) -> None:
+    """Nothing stands over the edge, the numbers are in sight, and the ink is not the paper."""
+    page = report_page(SUMMARY, errors(15), doubtful(3))
+    seen = browser.look_at(page, width=width, is_dark=is_dark)
+    assert seen["outside"] == []
+    assert seen["numbers_in_sight"]
+    paper, ink = (brightness(seen[part]) for part in ("background", "ink"))
+    assert (paper < ink) == is_dark
+    assert abs(paper - ink) > 150
+
+
+def brightness(color: str) -> float:
+    """Return how bright a computed `rgb(…)` is, from 0 to 255."""
+    return sum(map(int, re.findall(r"\d+", color)[:3])) / 3
+
+
+def test_a_section_stands_only_where_there_is_something_to_say(browser: Browser) -> None:
+    """Without errors no list of them; a job without any answer has neither classes nor columns."""
+    nothing = {
+        "documents": 0,
+        "answered": 0,
+        "classes": {},
+        "documents_by_confidence": [0] * 20,
+        "mean_confidence": None,
+        "dollars": None,
+        "is_complete": False,
+        "faults": {"shard-00000.jsonl": "shard-00000.jsonl (a.txt line 1 to b.txt line 9) has …"},
+    }
+    assert browser.look_at(report_page(SUMMARY, [], []))["headings"] == [
+        "Classes",
+        "Confidence of the best class",
+    ]
+    seen = browser.look_at(report_page(SUMMARY | nothing, errors(200), []))
+    assert seen["headings"] == ["Not answered", "Not classified"]
+    assert (seen["tiles"]["mean confidence"], seen["tiles"]["cost"]) == ("unknown", "unknown")
