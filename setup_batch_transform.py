@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from batch_transform.command_line import logs_option, run, start_transform, transform_options
+from batch_transform.command_line import logs_option, run, transform_options
+from batch_transform.starting import start_transform
 from batch_transform.transform_profiles import STANDARD
 from batch_transform.watching import WatchSettings
 

@@ -8,9 +8,9 @@ from batch_transform.command_line import (
     option,
     results_options,
     run,
-    start_transform,
     transform_options,
 )
+from batch_transform.starting import start_transform
 from batch_transform.transform_profiles import OPTIMIZED
 
 
