@@ -5,6 +5,7 @@ Knows which commands to run and what must come of them; the scripts, the queue a
 the rest. Roles are enforced meanwhile: the functions may do what the template grants, no more.
 """
 
+import json
 import shlex
 import signal
 import subprocess
@@ -73,25 +74,27 @@ def _await_results(local_aws: LocalAws, dead_letter_url: str) -> None:
     deadline = time.monotonic() + DEADLINE_IN_SECONDS
     seen: set[str] = set()
     while time.monotonic() < deadline:
-        results = _results(s3)
-        for key in sorted(results - seen):
-            console.print(f"consolidated: s3://{BUCKET}/{key}", soft_wrap=True)
-        seen |= results
+        for key in sorted(_summary_keys(s3) - seen):
+            summary = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+            console.print(outcome_of(summary), soft_wrap=True)
+            seen.add(key)
         if len(seen) == RESULTS_WANTED and _count_messages(sqs, dead_letter_url) == 1:
             return
         time.sleep(POLL_IN_SECONDS)
     sys.exit(f"after {DEADLINE_IN_SECONDS:.0f} seconds there are {len(seen)} results")
 
 
-def _results(s3: Any) -> set[str]:
-    # summary.json is written last: where it lies, predictions.json is whole and verified.
+def outcome_of(summary: dict[str, Any]) -> str:
+    """Say what a job's summary tells of its results; end the demonstration where it has none."""
+    if summary["status"] != "Completed":
+        sys.exit(f"the job {summary['job_name']} is {summary['status']}: {summary['reason']}")
+    return f"consolidated: {summary['predictions']}, {summary['documents']} documents"
+
+
+def _summary_keys(s3: Any) -> set[str]:
+    # summary.json is written last: once it is there, predictions.json is whole and verified.
     entries = s3.list_objects_v2(Bucket=BUCKET, Prefix="output/").get("Contents", [])
-    folders = {
-        entry["Key"].removesuffix("summary.json")
-        for entry in entries
-        if entry["Key"].endswith("/summary.json")
-    }
-    return {f"{folder}predictions.json" for folder in folders}
+    return {entry["Key"] for entry in entries if entry["Key"].endswith("/summary.json")}
 
 
 def _count_messages(sqs: Any, queue_url: str) -> int:
