@@ -18,6 +18,7 @@ from fine_tuning.problem_types import PROBLEM_TYPES
 from fine_tuning.training import FROM_SCRATCH_SETTINGS, TrainingSettings
 
 Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FINAL_FOLDER = Path("modernbert_dispute_classifier/final")
@@ -60,27 +61,44 @@ _STARTING_OPTIONS = (
     click.option("--base-model", help="Folder or Hugging Face name of a pretrained model."),
     click.option("--from-scratch", type=click.Choice(["tiny"]), help="Needs no base model."),
 )
+
+
+def _setting(name: str, kind: click.ParamType, meaning: str | None = None) -> Decorator:
+    """An option whose default depends on the model that training starts from."""
+    of_pretrained, of_new = (
+        getattr(settings, name) for settings in (TrainingSettings(), FROM_SCRATCH_SETTINGS)
+    )
+    from_scratch = "" if of_new == of_pretrained else f"; from scratch {of_new}"
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        type=kind,
+        show_default=f"{of_pretrained}{from_scratch}",
+        help=meaning,
+    )
+
+
 _SETTING_OPTIONS = (
-    click.option("--epochs", type=click.FloatRange(min=0, min_open=True)),
-    click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True)),
-    click.option("--batch-size", type=click.IntRange(min=1)),
-    click.option(
-        "--max-length", type=click.IntRange(4, 8192), help="Tokens read of a training text."
-    ),
+    _setting("epochs", click.FloatRange(min=0, min_open=True)),
+    _setting("learning_rate", click.FloatRange(min=0, min_open=True)),
+    _setting("batch_size", click.IntRange(min=1)),
+    _setting("max_length", click.IntRange(4, 8192), "Tokens read of a training text."),
     click.option(
         "--weigh-classes/--no-weigh-classes",
         default=None,
         help="Let a rare class count as much as a common one.  [default: weigh]",
     ),
+    _setting(
+        "patience",
+        click.IntRange(min=1),
+        "Epochs without improvement after which training stops.",
+    ),
     click.option(
-        "--patience",
+        "--checkpoint-steps",
         type=click.IntRange(min=1),
-        help="Epochs without improvement after which training stops.",
+        show_default="at the end of an epoch",
+        help="Keep a checkpoint this often.",
     ),
-    click.option(
-        "--checkpoint-steps", type=click.IntRange(min=1), help="Keep a checkpoint this often."
-    ),
-    click.option("--seed", type=click.IntRange(min=0)),
+    _setting("seed", click.IntRange(min=0)),
 )
 _OUTPUT_OPTIONS = (
     click.option("--output-dir", type=FOLDER, default=FINAL_FOLDER, show_default=True),
@@ -97,7 +115,7 @@ _OUTPUT_OPTIONS = (
 )
 
 
-def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+def _all(options: tuple[Decorator, ...]) -> Decorator:
     return lambda command: reduce(lambda wrapped, add: add(wrapped), reversed(options), command)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fine_tuning.base_model import segment_separator, starting_model
 from fine_tuning.data_split import stratified_folds, stratified_split
+from fine_tuning.errors import FineTuningError
 from fine_tuning.evaluation import evaluate_classifier
 from fine_tuning.labelled_texts import Columns, read_training_file
 from fine_tuning.measures import Measures
@@ -25,6 +26,11 @@ def cross_validate(
     """
     labelled = read_training_file(file, columns.parted_by(segment_separator(base_model)))
     problem = labelled.problem
+    if folds > len(labelled.examples):
+        raise FineTuningError(
+            f"{file} has {len(labelled.examples)} rows, too few for {folds} folds. Give a smaller "
+            "--folds, or more rows."
+        )
     measured_on = {}
     parts = stratified_folds(labelled.examples, problem, folds, settings.seed)
     for number, (rows, held_out) in enumerate(parts, start=1):

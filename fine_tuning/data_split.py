@@ -66,4 +66,6 @@ def _strata(examples: Sequence[LabelledText], problem: ProblemType) -> list[list
     else:
         for place, example in enumerate(examples):
             strata[example.label].append(place)
-    return list(strata.values())
+    # Rows that are alone with their labels are spread together: of one row no share can be taken.
+    alone = [places[0] for places in strata.values() if len(places) == 1]
+    return [places for places in strata.values() if len(places) > 1] + [alone] * bool(alone)

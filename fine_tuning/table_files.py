@@ -7,12 +7,17 @@ numbered as its user sees it: in CSV and TSV the header is row 1, in the others 
 import csv
 import io
 import json
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fine_tuning.errors import FineTuningError
+
+# A document may be longer than the 131,072 characters that csv takes for a cell.
+csv.field_size_limit(sys.maxsize)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,11 @@ def read_table(path: Path) -> Table:
         raise FineTuningError(
             f"Could not read {path}: {error.strerror or error}. Give the path of a readable file."
         ) from error
+    if twice := [name for name, count in Counter(table.columns).items() if count > 1]:
+        raise FineTuningError(
+            f"{path} has {len(table.columns)} columns, several of them named {twice[0]!r}. Give "
+            "each column a name of its own."
+        )
     if not table.rows:
         raise FineTuningError(f"{path} holds no rows below its header. Give labelled texts.")
     return table

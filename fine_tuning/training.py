@@ -63,7 +63,7 @@ class TrainingSettings:
 
 
 FROM_SCRATCH_SETTINGS = TrainingSettings(
-    epochs=4,
+    epochs=4.0,
     learning_rate=1e-3,
     weight_decay=0.05,
     batch_size=64,

@@ -78,6 +78,15 @@ def test_folds_measure_every_row_once(fine_tuning, disputes_file):
     assert [measured_on[name]["documents"] for name in ("fold 1", "fold 2")] == [100, 100]
 
 
+def test_more_folds_than_rows_are_refused(fine_tuning, disputes_file):
+    """Some fold would hold out nothing."""
+    run = fine_tuning(
+        *("evaluate", "--test", disputes_file, "--folds", 201, "--from-scratch", "tiny")
+    )
+    assert run.exit_code == 1
+    assert "has 200 rows, too few for 201 folds" in run.stderr
+
+
 def test_a_trained_folder_can_be_the_base_model(fine_tuning, model_dir, disputes_file, tmp_path):
     """Training goes on from a local folder, as it does from a model of the hub."""
     run = fine_tuning(

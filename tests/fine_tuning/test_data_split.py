@@ -4,7 +4,7 @@ import pytest
 
 from fine_tuning.data_split import stratified_folds, stratified_split
 from fine_tuning.labelled_texts import LabelledText
-from fine_tuning.problem_types import Regression, SingleLabel
+from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
 
 EXAMPLES = [LabelledText(f"{label}{n}", label) for label in "AB" for n in range(20)]
 EXAMPLES += [LabelledText("C0", "C"), LabelledText("C1", "C")]
@@ -26,6 +26,19 @@ def test_a_split_of_numbers_holds_out_small_and_large_ones():
     examples = [LabelledText(str(n), float(n)) for n in range(100)]
     _, validation = stratified_split(examples, Regression(("n",)), 0.1, seed=1)
     assert sorted(int(example.label) // 10 for example in validation) == list(range(10))
+
+
+def test_rows_with_labels_that_no_other_row_has_are_held_out_too():
+    """Many labels make many sets of them; a few numbers are all different."""
+    sets = [LabelledText(str(n), tuple(f"{n:06b}")) for n in range(40)]
+    numbers = [LabelledText(str(n), float(n)) for n in range(8)]
+    for examples, problem, held_out in (
+        (sets, MultiLabel(("0", "1")), 4),
+        (numbers, Regression(("n",)), 1),
+    ):
+        training, validation = stratified_split(examples, problem, 0.1, seed=1)
+        assert len(validation) == held_out
+        assert len(training) + len(validation) == len(examples)
 
 
 @pytest.mark.parametrize("folds", [2, 5])

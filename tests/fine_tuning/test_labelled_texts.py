@@ -90,6 +90,7 @@ def test_the_label_columns_tell_the_problem(tmp_path, name, content, problem, fi
         ("text,label\nx,A\n  ,B\n", "row 3: the column 'text' is empty"),
         ("text,label\nx\n", "row 2: the column 'label' is empty"),
         ("text,label\nx,A,more\n", "row 2 has more cells than the header"),
+        ("text,label,text\nx,A,y\n", "several of them named 'text'"),
         ("text,label\n", "no rows below its header"),
         ("", "no rows below its header"),
         (b"text,label\nx,A\n\xe9t\xe9,A\n", "line 3, byte 15 of the file, is not UTF-8"),
@@ -122,6 +123,13 @@ def test_bad_label_columns_are_refused(tmp_path, content, sentence):
     path = written(tmp_path / "bad.csv", content)
     with pytest.raises(FineTuningError, match=re.escape(sentence)):
         read_training_file(path, Columns(label=("x", "y")))
+
+
+def test_a_document_may_be_long(tmp_path):
+    """Longer than the cells that Python's csv takes by itself."""
+    text = "word " * 40_000
+    path = written(tmp_path / "a.csv", f"text,label\n{text},A\nb,B\nc,A\nd,B\n")
+    assert read_training_file(path, Columns()).examples[0].text == text
 
 
 def test_rows_without_a_label_are_taken_where_that_is_meant(tmp_path):
