@@ -5,8 +5,10 @@ Everything else takes a client as an argument; what an AWS error means to an ope
 alone.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -80,18 +82,25 @@ _TEMPORARY_CODES = {
 class AwsClients:
     """The clients of one region, each made when it is first needed."""
 
-    def __init__(self, region: str | None, kms_key_id: str | None = None) -> None:
+    def __init__(
+        self,
+        region: str | None,
+        kms_key_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         self._session = boto3.session.Session(region_name=region)
-        self._kms_key_id = kms_key_id
+        self._written_with = _writing_params(kms_key_id, tags or {})
 
     @property
     def region(self) -> str | None:
         """The region in use: the one asked for, else the one of the AWS profile."""
         return self._session.region_name
 
-    def encrypting_with(self, kms_key_id: str | None) -> "AwsClients":
-        """Return clients for the same region whose S3 client writes everything with that key."""
-        return AwsClients(self.region, kms_key_id) if kms_key_id else self
+    def writing_with(
+        self, kms_key_id: str | None, tags: Mapping[str, str] | None = None
+    ) -> "AwsClients":
+        """Return clients whose S3 client encrypts all it writes with that key and tags it."""
+        return AwsClients(self.region, kms_key_id, tags) if kms_key_id or tags else self
 
     def client(self, service_name: str, region: str | None = None, config: Config = _CONFIG) -> Any:
         """Return a client that retries what is worth retrying."""
@@ -99,11 +108,11 @@ class AwsClients:
 
     @cached_property
     def s3(self) -> Any:
-        """The S3 client. Given a key, it encrypts whatever it writes: no writer can forget to."""
+        """The S3 client. It encrypts and tags whatever it writes: no writer can forget to."""
         s3 = self.client("s3", config=_S3_CONFIG)
-        if self._kms_key_id:
+        if self._written_with:
             for operation in ("PutObject", "CreateMultipartUpload"):
-                s3.meta.events.register(f"provide-client-params.s3.{operation}", self._encrypt)
+                s3.meta.events.register(f"provide-client-params.s3.{operation}", self._add_params)
         return s3
 
     @cached_property
@@ -136,9 +145,13 @@ class AwsClients:
         """The CloudFormation client."""
         return self.client("cloudformation")
 
-    def _encrypt(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
-        key = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key_id}
-        return params | key
+    def _add_params(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return params | self._written_with
+
+
+def _writing_params(kms_key_id: str | None, tags: Mapping[str, str]) -> dict[str, str]:
+    key = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id} if kms_key_id else {}
+    return key | ({"Tagging": urlencode(tags)} if tags else {})
 
 
 def error_code(error: ClientError) -> str:

@@ -257,7 +257,7 @@ def transform_options(profile: TransformProfile) -> Decorator:
             multiple=True,
             metavar="KEY=VALUE",
             callback=_pairs,
-            help="Tag of the job and its Model; give it once for each.",
+            help="Tag of the job, its Model and its files in S3; give it once for each.",
         ),
         option("--kms-key-id", help="KMS key for everything the job writes."),
         option(

@@ -19,7 +19,8 @@ class JobRecord:
     """
     One optimized job, as it was submitted.
 
-    *resumes* names the jobs whose work it goes on with, the one that packed the input first.
+    *resumes* names the jobs whose work it goes on with, the one that packed the input first; *tags*
+    are those of the job, which its results bear too.
     """
 
     job_name: str
@@ -29,6 +30,7 @@ class JobRecord:
     created_at: str
     packed: PackedInput
     resumes: list[str] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:

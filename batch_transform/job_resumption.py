@@ -82,11 +82,11 @@ def plan_resumption(
 
 def resume(clients: AwsClients, resumption: Resumption) -> None:
     """Start the new job; whatever fails, its folder is emptied again unless the job may run."""
-    s3 = clients.encrypting_with(resumption.kms_key_id).s3
-    folder = resumption.packed_job.folder
+    folder, record = resumption.packed_job.folder, resumption.packed_job.record
+    s3 = clients.writing_with(resumption.kms_key_id, record.tags).s3
     with claimed_folder(s3, folder, resumption.requests()):
         write_manifest(s3, folder.manifest, resumption.manifest())
-        write_job_record(s3, folder, resumption.packed_job.record)
+        write_job_record(s3, folder, record)
         start_job(clients.sagemaker, resumption.create_transform_job)
 
 
@@ -96,6 +96,7 @@ def _record(settings: TransformSettings, earlier: JobRecord) -> JobRecord:
         job_name=settings.job_name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         resumes=[*earlier.resumes, earlier.job_name],
+        tags=dict(settings.tags),
     )
 
 

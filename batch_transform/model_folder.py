@@ -41,7 +41,8 @@ def files_to_pack(folder: Path) -> tuple[list[Path], list[str]]:
     """
     Return the files that belong in the artefact, by name, and a sentence for each one left out.
 
-    Only kinds of files that cannot run code are taken: loading a pickle runs whatever it holds.
+    Only kinds of files that cannot run code are taken: loading a pickle runs whatever it holds. A
+    link stands for the file it leads to, as in the cache that Hugging Face downloads into.
     """
     packed, left_out = [], []
     for path in sorted(folder.iterdir()):

@@ -19,6 +19,7 @@ _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/"
     r"[a-z0-9]+([._/-][a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
+_TAGS_OF_AN_OBJECT = 10
 _FLAGS = {
     "ExecutionRoleArn": "--role-arn",
     "PrimaryContainer.Image": "--container-image",
@@ -96,6 +97,8 @@ class TransformSettings:
         yield from image_problems(self.image_uri, self.region)
         if bool(self.subnets) != bool(self.security_group_ids):
             yield "--subnets and --security-groups: SageMaker wants both or neither"
+        if len(self.tags) > _TAGS_OF_AN_OBJECT:
+            yield f"--tag: {len(self.tags)} tags, and an object in S3 bears {_TAGS_OF_AN_OBJECT}"
 
 
 def overlap_problems(input_uri: S3Uri, output_uri: S3Uri) -> Iterator[str]:

@@ -5,7 +5,7 @@ Planning reads and checks and costs nothing. Carrying out makes things in an ord
 whatever can fail comes before whatever is kept, and takes back what a failure would leave.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -67,6 +67,7 @@ class TransformPlan:
     estimate: JobEstimate
     is_strict: bool
     kms_key_id: str | None
+    tags: Mapping[str, str]
     create_model: Request
     create_transform_job: Request
 
@@ -143,6 +144,7 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
         estimate=_estimate(clients, settings, input_folder),
         is_strict=settings.is_strict,
         kms_key_id=settings.kms_key_id,
+        tags=settings.tags,
         create_model=create_model,
         create_transform_job=create_transform_job,
     )
@@ -173,7 +175,7 @@ def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> d
     model artefact and the SageMaker Model stay: both are named by content, and the next run takes
     them as they are.
     """
-    clients = clients.encrypting_with(plan.kms_key_id)
+    clients = clients.writing_with(plan.kms_key_id, plan.tags)
     with claimed_folder(clients.s3, plan.folder, plan.requests()):
         if plan.owes_record:
             packed = _pack(clients, plan, progress)
@@ -316,4 +318,5 @@ def _record(plan: TransformPlan, packed: PackedInput) -> JobRecord:
         input_uri=str(plan.input_folder.uri),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         packed=packed,
+        tags=dict(plan.tags),
     )

@@ -14,7 +14,7 @@ from batch_transform.aws import AwsClients
 from batch_transform.consolidated_output import ResultsWanted, check_complete
 from batch_transform.errors import BatchTransformError, JobFailed, JobMayRun, WatchInterrupted
 from batch_transform.job_logs import last_lines, work_done
-from batch_transform.job_outcome import download_results, finish_job
+from batch_transform.job_outcome import download_results, find_packed_job, finish_job
 from batch_transform.job_progress import follow_progress
 from batch_transform.output_formats import check_format
 from batch_transform.prices import hourly_price
@@ -41,7 +41,9 @@ def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:
     """Follow a job to its end and print what became of it; raise where it is not all answered."""
     job = follow(clients, job_name)
     try:
-        summary = _finish(clients.encrypting_with(job.kms_key_id), job, settings)
+        packed_job = find_packed_job(clients.s3, job)
+        tags = packed_job.record.tags if packed_job else {}
+        summary = _finish(clients.writing_with(job.kms_key_id, tags), job, settings)
     except KeyboardInterrupt:
         raise JobMayRun(f"{job_name} has ended; {_fetch_later(job_name)}") from None
     if settings.as_json:

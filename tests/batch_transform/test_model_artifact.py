@@ -64,6 +64,19 @@ def test_the_same_files_make_the_same_bytes(model_folder: Path, tmp_path: Path) 
     assert first == second
 
 
+def test_a_link_stands_for_the_file_it_leads_to(model_folder: Path, tmp_path: Path) -> None:
+    """As in the cache that Hugging Face downloads into: a link would lead nowhere in the image."""
+    linked = tmp_path / "snapshot"
+    linked.mkdir()
+    for path in model_folder.iterdir():
+        (linked / path.name).symlink_to(path)
+    first, second = (
+        package_model(folder, tmp_path / "model.tar.gz").path.read_bytes()
+        for folder in (model_folder, linked)
+    )
+    assert first == second
+
+
 def test_a_failure_leaves_no_archive(model_folder: Path, tmp_path: Path) -> None:
     """A file that cannot be read ends the packing; neither archive nor its beginning is left."""
     (model_folder / "notes.txt").symlink_to("nowhere")

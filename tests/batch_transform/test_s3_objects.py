@@ -128,11 +128,17 @@ def test_errors_of_s3_that_pass_are_waited_out(
     assert next(failures, None) is None
 
 
-def test_what_is_written_is_encrypted_with_the_key_asked_for(
+def test_what_is_written_bears_the_key_and_the_tags_asked_for(
     clients: AwsClients, bucket: str
 ) -> None:
     """Small objects and multipart ones alike; no writer needs to think of it."""
-    s3 = clients.encrypting_with("alias/disputes").s3
+    s3, tagged = clients.writing_with("alias/disputes", {"matter": "a & b"}).s3, set()
+
+    def note(model: Any, params: dict[str, Any], **_: Any) -> None:
+        if params["headers"].get("x-amz-tagging") == "matter=a+%26+b":
+            tagged.add(model.name)
+
+    s3.meta.events.register("before-call.s3", note)
     for name, size in {"small": 10, "large": PART_BYTES + 1}.items():
         with S3ObjectWriter(s3, S3Uri(bucket, name), "text/plain") as writer:
             writer.write(bytes(size))
@@ -141,6 +147,7 @@ def test_what_is_written_is_encrypted_with_the_key_asked_for(
             "aws:kms",
             "alias/disputes",
         )
+    assert tagged == {"PutObject", "CreateMultipartUpload"}
 
 
 def test_unfinished_uploads_are_given_up(clients: AwsClients, bucket: str) -> None:

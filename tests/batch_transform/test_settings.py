@@ -57,6 +57,7 @@ def test_sound_settings_pass(settings: TransformSettings, profile: object) -> No
         ({"image_uri": "docker.io/library/python:3.11"}, "--container-image", "Amazon ECR"),
         ({"region": "us-east-1"}, "--container-image", "us-east-1"),
         ({"model_path": "nowhere.tar.gz"}, "--model-path", "package_model.py"),
+        ({"tags": {f"key{number}": "x" for number in range(11)}}, "--tag", "11 tags"),
         ({"output_prefix": "o" * 1100}, "--s3-output-prefix", "1024"),
     ],
 )
