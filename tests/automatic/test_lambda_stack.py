@@ -32,6 +32,8 @@ class CloudFormation:
             for number, (logical_id, status, reason) in enumerate(events)
         ]
         self._executed = False
+        self.refusal = ""
+        self.changes: list[dict[str, Any]] = []
         self.calls: list[str] = []
 
     def describe_stacks(self, **_request: Any) -> dict[str, Any]:
@@ -48,7 +50,9 @@ class CloudFormation:
         yield {"StackEvents": self._events[::-1] if self._executed else []}
 
     def describe_change_set(self, **_request: Any) -> dict[str, Any]:
-        return {"Status": "FAILED", "StatusReason": self.refusal}
+        if self.refusal:
+            return {"Status": "FAILED", "StatusReason": self.refusal}
+        return {"Status": "CREATE_COMPLETE", "Changes": self.changes}
 
     def create_change_set(self, **_request: Any) -> dict[str, Any]:
         return {"Id": PROPOSED.arn, "StackId": STACK_ID}
@@ -118,6 +122,27 @@ def test_a_refused_change_set_says_why() -> None:
     with pytest.raises(StackFailed, match="Template error: x"):
         stack(cloudformation).propose("deploy", "template", {})
     assert cloudformation.calls == ["delete_change_set", "delete_stack"]
+
+
+@pytest.mark.parametrize(
+    ("change", "may_lose_content"),
+    [
+        ({"Action": "Add"}, False),
+        ({"Action": "Modify", "Replacement": "False"}, False),
+        ({"Action": "Modify", "Replacement": "True"}, True),
+        ({"Action": "Modify", "Replacement": "Conditional"}, True),
+        ({"Action": "Remove"}, True),
+    ],
+)
+def test_a_change_tells_whether_content_may_be_lost(
+    change: dict[str, str], may_lose_content: bool
+) -> None:
+    """Where CloudFormation itself cannot tell beforehand, it may."""
+    cloudformation = CloudFormation(["CREATE_COMPLETE"])
+    resource = {"LogicalResourceId": "RequestQueue", "ResourceType": "AWS::SQS::Queue"}
+    cloudformation.changes = [{"ResourceChange": resource | change}]
+    [told] = stack(cloudformation).propose("deploy", "template", {}).changes
+    assert told.may_lose_content == may_lose_content
 
 
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "DELETE_FAILED", "UPDATE_IN_PROGRESS"])
