@@ -1,0 +1,62 @@
+"""Memory does not grow with what an input holds, and little with the number of its files."""
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from batch_transform.aws import AwsClients
+from batch_transform.input_documents import find_input
+from batch_transform.naming import JobFolder, S3Uri
+from batch_transform.packed_input import pack
+
+MEGABYTE = 1 << 20
+FILES = 100_000
+FILES_A_PAGE = 1000
+
+
+class S3OfManyFiles:
+    """An S3 that lists so many files, a page at a time as S3 does."""
+
+    def get_paginator(self, _operation: str) -> "S3OfManyFiles":
+        """Return what makes pages."""
+        return self
+
+    def paginate(self, **_request: Any) -> Iterator[dict[str, Any]]:
+        """Yield pages whose entries are as long as real ones."""
+        for first in range(0, FILES, FILES_A_PAGE):
+            numbers = range(first, first + FILES_A_PAGE)
+            yield {"Contents": [self._entry(number) for number in numbers]}
+
+    @staticmethod
+    def _entry(number: int) -> dict[str, Any]:
+        key = f"input/2026-07-{number % 31:02d}/complaint-{number:09d}.txt"
+        return {"Key": key, "Size": 200 + number % 900, "ETag": f'"{number:032x}"'}
+
+
+def peak_of(work: Callable[[], Any]) -> tuple[Any, int]:
+    """Return what *work* returns, and the most bytes that Python held meanwhile."""
+    tracemalloc.start()
+    try:
+        return work(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_kept_of_a_file_lets_a_million_be_listed() -> None:
+    """Name, size and content's tag: a tenth of a million in a tenth of 300 MB."""
+    found, peak = peak_of(lambda: find_input(S3OfManyFiles(), S3Uri("bucket", "input/")))
+    assert len(found.files) == FILES
+    assert peak < 30 * MEGABYTE
+
+
+def test_a_large_file_beside_a_small_one_is_packed_as_a_stream(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Of two shards' worth at most is held, though the file is several times as large."""
+    size = 96 * MEGABYTE
+    line = b"x" * (4 * 1024 - 1) + b"\n"
+    found = find_input(clients.s3, documents.put(large=line * (size // len(line)), small=b"y\n"))
+    arguments = {"instance_count": 1, "max_payload_in_mb": 6, "on_file": lambda _: None}
+    packed, peak = peak_of(lambda: pack(clients.s3, found, folder, **arguments))
+    assert packed.documents == size // len(line) + 1
+    assert peak < size // 2
