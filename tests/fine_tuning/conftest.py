@@ -7,9 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+import torch
 
 from fine_tuning.command_line import main
 from tests.scripts.conftest import operator  # noqa: F401 (a fixture)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Models this small are trained as fast by one thread, and much faster on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ def disputes_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def model_dir(tmp_path_factory, disputes_file):
+def model_dir(tmp_path_factory, disputes_file, one_thread):
     """A model trained on them for one short epoch, from the command line."""
     folder = tmp_path_factory.mktemp("model") / "final"
     trained = run_fine_tuning(

@@ -20,7 +20,7 @@ def test_the_notebook_runs_and_its_model_is_packed(request, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(repository), "HOME": str(tmp_path)},
+        env={"PYTHONPATH": str(repository), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
