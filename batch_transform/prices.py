@@ -21,6 +21,9 @@ TABLE = {
 }
 """Dollars an hour on demand in us-east-1, third-party figures gathered on that date."""
 
+_NOT_UNDERSTOOD = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a price list of another form than the documented one ends in."""
+
 
 @dataclass(frozen=True)
 class HourlyPrice:
@@ -40,7 +43,7 @@ def hourly_price(pricing: Any, instance_type: str, region: str | None) -> Hourly
     """Return the price of a transform instance in *region*; no answer of AWS is no failure."""
     try:
         listed = next(_listed_prices(pricing, instance_type, region or PRICE_LIST_REGION), None)
-    except AwsError:  # not allowed, not reachable: a price is no reason to stop a job
+    except (*AwsError, *_NOT_UNDERSTOOD):  # a price is no reason to stop a job
         listed = None
     if listed is not None:
         return HourlyPrice(listed, "from AWS's Price List")

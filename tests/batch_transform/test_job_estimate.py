@@ -155,7 +155,13 @@ def test_aws_is_asked_for_the_price_of_transforming() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [{"PriceList": []}, EndpointConnectionError(endpoint_url="https://x")]
+    "answer",
+    [
+        {"PriceList": []},
+        {"PriceList": ['{"product": {}}']},
+        {"PriceList": ["no JSON"]},
+        EndpointConnectionError(endpoint_url="https://x"),
+    ],
 )
 def test_without_an_answer_the_table_is_dated(answer: Any) -> None:
     """No price is no reason to stop; an old one bears its date, an unknown one is not invented."""
