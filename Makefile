@@ -6,6 +6,8 @@ INSTALLED := $(VENV)/.installed
 AWS_CLI := $(VENV)-aws-cli
 BENCHMARKS := $(VENV)-benchmarks
 SAGEMAKER_SDK := $(VENV)-sagemaker-sdk
+# What the image sets for speed, for measuring as it runs.
+CONTAINER_ENVIRONMENT := $(shell grep -oE '(OMP|MALLOC)_[A-Z_]+=[A-Z0-9]+' custom_container/Dockerfile)
 CHECKOV := $(VENV)-checkov
 
 .DEFAULT_GOAL := help
@@ -37,7 +39,7 @@ template-test: $(INSTALLED) $(CHECKOV)/.installed ## Check the CloudFormation te
 	$(VENV)/bin/python -m pytest tests/automatic/test_template.py
 
 bench: $(BENCHMARKS)/.installed ## Measure the inference core beside its peers; needs a calm machine
-	OMP_WAIT_POLICY=PASSIVE $(BENCHMARKS)/bin/python -m benchmarks.inference_core
+	env $(CONTAINER_ENVIRONMENT) $(BENCHMARKS)/bin/python -m benchmarks.inference_core
 
 check: $(INSTALLED) ## Lint and check the format
 	$(VENV)/bin/ruff check .

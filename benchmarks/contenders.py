@@ -22,8 +22,8 @@ from src.forward_pass import (
     PackedForwardPass,
     PaddedForwardPass,
     forward_pass_for,
+    set_precision,
 )
-from src.linear_layers import Int8Linear, replace_linear_layers
 from src.micro_batches import MicroBatch, padded_micro_batches
 from src.precision import Precision
 
@@ -67,7 +67,7 @@ def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision)
     model = load(folder)
     if precision == Precision.INT8:
         forward_pass: ForwardPass = PackedForwardPass(model)
-        replace_linear_layers(model.base_model, Int8Linear, torch.bfloat16)
+        set_precision(model, precision, is_packed=True)
     else:
         forward_pass = forward_pass_for(model, 8192, precision)
     return _all(forward_pass, documents)

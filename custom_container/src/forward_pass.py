@@ -18,6 +18,7 @@ from src.errors import ModelError
 from src.int8_gate import check_int8
 from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, packed_micro_batches, padded_micro_batches
+from src.modernbert_layer import fuse_layers
 from src.packed_encoder import PACKED_MODEL_TYPES, pack_encoder, unpack_encoder
 from src.packed_row import PackedRow
 from src.precision import DTYPES, Precision
@@ -116,7 +117,7 @@ def forward_pass_for(
     forward_pass = _packed(model, documents, expected) or padded
     samples = sample_documents if precision == Precision.INT8 else ()
     expected_of_samples = [forward_pass.logits([document]) for document in samples]
-    _set_precision(model, precision, is_packed=forward_pass is not padded)
+    set_precision(model, precision, is_packed=forward_pass is not padded)
     _check_precision(precision, forward_pass.logits(documents), expected)
     if precision == Precision.INT8:
         check_int8(expected_of_samples, [forward_pass.logits([document]) for document in samples])
@@ -141,9 +142,14 @@ def _packed(
     return None
 
 
-def _set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool) -> None:
-    """On the CPU the encoder's linear layers change, elsewhere and on the padded way the model."""
+def set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool) -> None:
+    """Change `model`, in fp32, to `precision`; raises ModelError if it cannot be.
+
+    On the CPU, packed, the encoder's linear layers change and ModernBERT's layers go into fewer
+    steps; elsewhere and on the padded way the whole model changes.
+    """
     if model.device.type == "cpu" and is_packed:
+        fuse_layers(model.base_model.encoder)
         if precision == Precision.INT8:
             replace_linear_layers(model.base_model, Int8Linear, torch.bfloat16)
         else:

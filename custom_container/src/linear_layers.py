@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from src.cpu_operations import dequantized, quantized
+
 # Rows for which oneDNN chooses the order of the weights; other numbers of rows are computed too.
 TYPICAL_ROWS = 1024
 
@@ -24,7 +26,7 @@ class PrepackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
-        self._dtype = dtype
+        self.dtype = dtype
         weight = linear.weight.detach().to(dtype)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, TYPICAL_ROWS)
         self._bias = None if linear.bias is None else linear.bias.detach().to(dtype)
@@ -32,7 +34,7 @@ class PrepackedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[..., in_features] in any format to [..., out_features] in `dtype`."""
         return torch.ops.mkldnn._linear_pointwise(
-            x.to(self._dtype), self._weight, self._bias, "none", [], ""
+            x.to(self.dtype), self._weight, self._bias, "none", [], ""
         )
 
 
@@ -41,12 +43,13 @@ class CastLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
+        self.dtype = dtype
         self._weight = linear.weight.detach().to(dtype)
         self._bias = None if linear.bias is None else linear.bias.detach().to(dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in_features] in any format to [..., out_features] in `dtype`."""
-        return functional.linear(x.to(self._weight.dtype), self._weight, self._bias)
+        return functional.linear(x.to(self.dtype), self._weight, self._bias)
 
 
 class Int8Linear(nn.Module):
@@ -58,26 +61,18 @@ class Int8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
-        self._dtype = dtype
-        quantized, scale = quantize_rows(linear.weight.detach().float())
-        self._weight = quantized.t().contiguous()
-        self._weight_scale = scale.squeeze(-1)
-        self._bias = None if linear.bias is None else linear.bias.detach().float()
+        self.dtype = dtype
+        quantized_weight, self._weight_scales = quantized(linear.weight.detach().float())
+        self._weight = quantized_weight.t().contiguous()
+        no_bias = torch.zeros(linear.out_features)
+        self._bias = no_bias if linear.bias is None else linear.bias.detach().float()
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in_features] in any format to [..., out_features] in `dtype`."""
-        quantized, scale = quantize_rows(x.reshape(-1, x.shape[-1]).float())
-        product = torch._int_mm(quantized, self._weight)
-        y = product.float().mul_(scale).mul_(self._weight_scale)
-        if self._bias is not None:
-            y += self._bias
-        return y.to(self._dtype).view(*x.shape[:-1], -1)
-
-
-def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
-    """fp32 [rows, columns] to int8 in -127 to 127 and a scale [rows, 1] with int8 x scale = x."""
-    scale = x.abs().amax(dim=-1, keepdim=True).clamp_min_(1e-12).div_(127)
-    return x.div(scale).round_().to(torch.int8), scale
+        integers, scales = quantized(x.flatten(0, -2))
+        product = torch._int_mm(integers, self._weight)
+        y = dequantized(product, scales, self._weight_scales, self._bias, self.dtype)
+        return y.view(*x.shape[:-1], -1)
 
 
 def linear_layer(linear: nn.Linear, dtype: torch.dtype) -> nn.Module:
@@ -85,6 +80,11 @@ def linear_layer(linear: nn.Linear, dtype: torch.dtype) -> nn.Module:
     if hasattr(torch.ops.mkldnn, "_linear_pointwise") and torch.backends.mkldnn.is_available():
         return PrepackedLinear(linear, dtype)
     return CastLinear(linear, dtype)
+
+
+def input_format(layer: nn.Module) -> torch.dtype:
+    """The format of what a layer multiplies; given another one, it casts."""
+    return layer.weight.dtype if isinstance(layer, nn.Linear) else layer.dtype
 
 
 def replace_linear_layers(

@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
+from src.cpu_operations import softmax_
 from src.packed_row import PackedRow
 
 PACKED_ATTENTION = "packed_rows"
@@ -92,7 +93,7 @@ def attend_with_sdpa(
 def attend_with_matmul(
     query: Tensor, key: Tensor, value: Tensor, row: PackedRow, *, scaling: float, reach: int | None
 ) -> Tensor:
-    """Products of matrices and a softmax: in bf16 on CPU, where torch's own attention is slow.
+    """Products of matrices and a softmax between them, on CPU.
 
     Scores are rounded to the format of the tensors, the softmax is taken in fp32.
     [heads, tokens, head_dim] in and out.
@@ -101,16 +102,17 @@ def attend_with_matmul(
         attended = torch.empty_like(query)
         for begin, end in row.bounds:
             keys, values = key[:, begin:end].transpose(1, 2), value[:, begin:end]
+            all_keys = torch.tensor([0]), torch.tensor([end - begin])
             at_once = max(LEAST_QUERIES_AT_ONCE, SCORES_AT_ONCE // (end - begin))
             for first in range(begin, end, at_once):
                 queries = slice(first, min(end, first + at_once))
-                scores = torch.matmul(query[:, queries] * scaling, keys)
-                attended[:, queries] = torch.matmul(scores.softmax(dim=-1), values)
+                scores = torch.matmul(query[:, queries], keys)
+                attended[:, queries] = torch.matmul(softmax_(scores, *all_keys, scaling), values)
         return attended
     window = row.window(reach)
     scores = torch.matmul(window.query_blocks(query), window.key_blocks(key).transpose(-1, -2))
-    scores = torch.add(window.mask(query.dtype), scores, alpha=scaling)
-    return window.joined(torch.matmul(scores.softmax(dim=-1), window.key_blocks(value)))
+    softmax_(scores.view(len(scores), -1, scores.shape[-1]), *window.seen_keys, scaling)
+    return window.joined(torch.matmul(scores, window.key_blocks(value)))
 
 
 def attend_with_varlen(

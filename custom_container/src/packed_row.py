@@ -64,42 +64,49 @@ class PackedRow:
         Made once for all layers of this reach.
         """
         if reach not in self._windows:
-            self._windows[reach] = Window(self.document_of_token, reach)
+            self._windows[reach] = Window(self, reach)
         return self._windows[reach]
 
 
 class Window:
     """A row as blocks of BLOCK_TOKENS queries, each with the keys within `reach` of the block."""
 
-    def __init__(self, document_of_token: Tensor, reach: int) -> None:
-        self._tokens = len(document_of_token)
+    def __init__(self, row: PackedRow, reach: int) -> None:
+        self._row = row
         self._reach = reach
+        self._tokens = len(row.document_of_token)
         self._blocks = -(-self._tokens // BLOCK_TOKENS)
         self._padding = self._blocks * BLOCK_TOKENS - self._tokens
-        self._masks = {torch.float32: self._mask(document_of_token)}
+        self._masks: dict[torch.dtype, Tensor] = {}
+
+    @cached_property
+    def seen_keys(self) -> tuple[Tensor, Tensor]:
+        """The keys that each query may see, first and past-the-end, [blocks x BLOCK_TOKENS].
+
+        Counted among the BLOCK_TOKENS + 2 x reach keys of its block; queries that pad the last
+        block may see none.
+        """
+        ends, documents = self._row.cumulative_lengths.long(), self._row.document_of_token
+        documents = functional.pad(documents, (0, self._padding), value=len(ends) - 2)
+        queries = torch.arange(len(documents), device=documents.device)
+        first_key_of_block = queries // BLOCK_TOKENS * BLOCK_TOKENS - self._reach
+        first = torch.maximum(ends[documents], queries - self._reach)
+        end = torch.minimum(ends[documents + 1], queries + self._reach + 1)
+        return first - first_key_of_block, end - first_key_of_block
 
     def mask(self, dtype: torch.dtype) -> Tensor:
         """Added to the scores, [blocks, BLOCK_TOKENS, BLOCK_TOKENS + 2 x reach].
 
-        0 where the key is of the query's document and at most `reach` tokens away, else MASKED.
+        0 where the query may see the key, else MASKED.
         """
         if dtype not in self._masks:
-            lowest = torch.finfo(dtype).min
-            self._masks[dtype] = self._masks[torch.float32].clamp(min=lowest).to(dtype)
+            first, end = (bound[:, None] for bound in self.seen_keys)
+            keys = torch.arange(BLOCK_TOKENS + 2 * self._reach, device=first.device)
+            masked = max(MASKED, torch.finfo(dtype).min)
+            mask = torch.zeros(len(first), len(keys), dtype=dtype, device=first.device)
+            mask.masked_fill_((keys < first) | (keys >= end), masked)
+            self._masks[dtype] = mask.unflatten(0, (self._blocks, BLOCK_TOKENS))
         return self._masks[dtype]
-
-    def _mask(self, document_of_token: Tensor) -> Tensor:
-        def places(count: int) -> Tensor:
-            return torch.arange(count, device=document_of_token.device)
-
-        around = (self._reach, self._padding + self._reach)
-        documents = functional.pad(document_of_token, around, value=-1)
-        block = places(self._blocks)[:, None, None] * BLOCK_TOKENS
-        queries = block + self._reach + places(BLOCK_TOKENS)[:, None]
-        keys = block + places(BLOCK_TOKENS + 2 * self._reach)
-        visible = documents[queries] == documents[keys]
-        visible &= (queries - keys).abs() <= self._reach
-        return torch.zeros(visible.shape, device=visible.device).masked_fill_(~visible, MASKED)
 
     def query_blocks(self, queries: Tensor) -> Tensor:
         """[heads, tokens, head_dim] to [heads, blocks, BLOCK_TOKENS, head_dim]."""

@@ -10,6 +10,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from src.errors import ModelError
 from src.forward_pass import PackedForwardPass, PaddedForwardPass, forward_pass_for
+from src.modernbert_layer import FusedLayer
 from src.packed_encoder import pack_encoder
 from src.packed_row import BLOCK_TOKENS, PackedRow
 from src.precision import Precision
@@ -53,6 +54,31 @@ def test_packed_rows_agree_with_the_stock_forward(variant, tmp_path):
     packed = PackedForwardPass(model).logits(documents())
 
     torch.testing.assert_close(packed, expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_layers_in_fewer_steps_agree_with_the_stock_forward(variant, tmp_path):
+    """The CPU's own layers give the stock logits, whatever the config says of ModernBERT."""
+    save_model(tmp_path, **VARIANTS[variant])
+    model = load(tmp_path)
+    expected = alone(model, documents())
+
+    logits = forward_pass_for(model, 128, Precision.FP32).logits(documents())
+
+    assert all(isinstance(layer, FusedLayer) for layer in model.base_model.encoder.layers)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=2e-5)
+
+
+def test_an_activation_that_is_not_gelu_keeps_the_stock_layers(tmp_path):
+    """There are steps for gelu only; a model with another activation is packed without them."""
+    save_model(tmp_path, hidden_activation="silu")
+    model = load(tmp_path)
+    expected = alone(model, documents())
+
+    logits = forward_pass_for(model, 128, Precision.FP32).logits(documents())
+
+    assert not any(isinstance(layer, FusedLayer) for layer in model.base_model.encoder.layers)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=2e-5)
 
 
 def test_a_config_as_transformers_4_48_saved_it_is_packed_alike(model_dir, tmp_path):
@@ -197,9 +223,7 @@ def test_in_a_smaller_format_an_answer_does_not_depend_on_its_company(precision,
 def test_a_format_whose_range_the_activations_exceed_is_refused(model_dir, monkeypatch):
     """fp16 ends at 65,504: a model that goes beyond is refused with the way out."""
     model = load(model_dir)
-    monkeypatch.setattr(
-        "src.forward_pass.linear_layer", lambda linear, dtype: OverflowingLinear(linear)
-    )
+    monkeypatch.setattr("src.forward_pass.linear_layer", OverflowingLinear)
 
     with pytest.raises(ModelError, match="Set INFERENCE_PRECISION=fp32"):
         forward_pass_for(model, 128, Precision.BF16)
@@ -208,13 +232,14 @@ def test_a_format_whose_range_the_activations_exceed_is_refused(model_dir, monke
 class OverflowingLinear(torch.nn.Module):
     """Gives infinity, as a format with too small a range does."""
 
-    def __init__(self, linear):
+    def __init__(self, linear, dtype):
         super().__init__()
-        self._linear = linear
+        self.dtype = dtype
+        self._out_features = linear.out_features
 
     def forward(self, x):
         """Infinity in the shape of the product."""
-        return self._linear(x) * float("inf")
+        return torch.full((*x.shape[:-1], self._out_features), torch.inf, dtype=self.dtype)
 
 
 def test_int8_without_samples_is_refused(model_dir):

@@ -1,0 +1,253 @@
+"""What a CPU computes between the products of matrices, each step in one pass over memory.
+
+torch would make some ten operators of each, and every one of them writes to memory what the next
+one reads back. numba compiles these when they are first called, for the CPU at hand. Tensors come
+as numpy's views of them; bf16, which numpy lacks, as its bits in uint16. Knows arrays; knows
+neither torch nor models.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba.extending import overload
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Kernel = TypeVar("Kernel", bound=Callable[..., None])
+# Rows that a thread takes at once.
+ROWS = 32
+LOG2_OF_E = np.float32(1.4426950408889634)
+LOWEST = np.float32(-3e38)
+# What is allowed to the compiler where sums are made: any order, so that they are made in parallel.
+FASTMATH = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
+
+
+def _kernel(function: Kernel) -> Kernel:
+    """Compile `function` on its first call; kept for the next process where there is a place."""
+    compiled = numba.njit(parallel=True, fastmath=FASTMATH, error_model="numpy", nogil=True)(
+        function
+    )
+    with suppress(RuntimeError):
+        compiled.enable_caching()
+    return compiled
+
+
+_part = numba.njit(fastmath=FASTMATH, error_model="numpy")
+# Without `reassoc`, which would drop the rounding by a large addend.
+_exact_part = numba.njit(fastmath=FASTMATH - {"reassoc"}, error_model="numpy")
+
+
+def _widened(x):
+    """The fp32 value of what an array holds: fp32 itself, or the bits of bf16."""
+
+
+@overload(_widened, inline="always")
+def _(x):
+    if x == numba.uint16:
+        return lambda x: np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
+    return lambda x: x
+
+
+def _narrowed(x, like):
+    """fp32 as what an array like `like` holds, rounded to the nearest, ties to even."""
+
+
+@overload(_narrowed)
+def _(x, like):  # noqa: ARG001
+    if like.dtype == numba.uint16:
+
+        def bf16(x, like):  # noqa: ARG001
+            bits = np.float32(x).view(np.uint32)
+            even = (bits >> np.uint32(16)) & np.uint32(1)
+            return np.uint16((bits + np.uint32(0x7FFF) + even) >> np.uint32(16))
+
+        return bf16
+    return lambda x, like: np.float32(x)  # noqa: ARG005
+
+
+@_exact_part
+def _power_of_two(x: float) -> np.float32:
+    """2 to the power of `x`, which is below 127, to 1e-7 of it; 0 from -127 down."""
+    clamped = x if x > np.float32(-127) else np.float32(-127)
+    # Adding 1.5 x 2^23 rounds to a whole number and leaves it in the lowest bits.
+    shifted = np.float32(clamped + np.float32(12582912))
+    rest = clamped - (shifted - np.float32(12582912))
+    power = np.float32(1.340043217e-3)
+    power = power * rest + np.float32(9.676037098e-3)
+    power = power * rest + np.float32(5.550327214e-2)
+    power = power * rest + np.float32(2.402210736e-1)
+    power = power * rest + np.float32(6.931472067e-1)
+    power = power * rest + np.float32(1)
+    exponent = np.int32((np.float32(shifted).view(np.int32) + np.int32(127)) << np.int32(23))
+    return power * np.int32(exponent).view(np.float32)
+
+
+@_part
+def _in_order(bits: int) -> np.int32:
+    """fp32 bits as whole numbers of the same order, and back.
+
+    The compiler makes vector instructions of a maximum of integers, but not of floats.
+    """
+    return np.int32(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+
+
+@_part
+def _largest(row: Array) -> np.float32:
+    """The largest of an fp32 row."""
+    largest = np.int32(-0x80000000)
+    for column in range(len(row)):
+        largest = max(largest, _in_order(np.float32(row[column]).view(np.int32)))
+    return np.int32(_in_order(largest)).view(np.float32)
+
+
+@_part
+def _largest_magnitude(row: Array) -> np.float32:
+    """The largest of an fp32 row without its signs."""
+    largest = np.int32(0)
+    for column in range(len(row)):
+        bits = np.float32(row[column]).view(np.int32)
+        magnitude = bits & np.int32(0x7FFFFFFF)
+        largest = max(largest, np.int32(magnitude))
+    return np.int32(largest).view(np.float32)
+
+
+@_part
+def _widen_row(row: Array, widened: Array) -> None:
+    for column in range(len(row)):
+        widened[column] = _widened(row[column])
+
+
+@_part
+def _softmax_row(scores: Array, first: int, end: int, scale: float, powers: Array) -> None:
+    """Softmax of `scale` x scores[first:end] in place; 0 elsewhere. `powers` is room for a row."""
+    for column in range(len(scores)):
+        score = _widened(scores[column]) * scale
+        powers[column] = score if first <= column < end else LOWEST
+    largest = _largest(powers)
+    total = np.float32(0)
+    for column in range(len(scores)):
+        power = _power_of_two((powers[column] - largest) * LOG2_OF_E)
+        powers[column] = power
+        total += power
+    for column in range(len(scores)):
+        scores[column] = _narrowed(powers[column] / total, scores)
+
+
+@_kernel
+def softmax(scores: Array, first: Array, end: Array, scale: float) -> None:
+    """Softmax of `scale` x scores [rows, keys], in place, over the keys each row may see.
+
+    Row r sees the keys first[r % len(first)] to end[r % len(first)], that one left out; at least
+    one. The others' scores become 0.
+    """
+    rows = len(scores)
+    scale = np.float32(scale)
+    for chunk in numba.prange(-(-rows // ROWS)):
+        powers = np.empty(scores.shape[1], np.float32)
+        for row in range(chunk * ROWS, min(rows, (chunk + 1) * ROWS)):
+            place = row % len(first)
+            _softmax_row(scores[row], first[place], end[place], scale, powers)
+
+
+@_part
+def _norm_row(row: Array, weight: Array, bias: Array, epsilon: float, normed: Array) -> None:
+    size = np.float32(len(row))
+    total = np.float32(0)
+    for column in range(len(row)):
+        total += row[column]
+    mean = total / size
+    squares = np.float32(0)
+    for column in range(len(row)):
+        squares += (row[column] - mean) * (row[column] - mean)
+    factor = np.float32(1) / np.sqrt(squares / size + np.float32(epsilon))
+    for column in range(len(row)):
+        value = (row[column] - mean) * factor * weight[column] + bias[column]
+        normed[column] = _narrowed(value, normed)
+
+
+@_kernel
+def norm(stream: Array, weight: Array, bias: Array, epsilon: float, normed: Array) -> None:
+    """Layer norm of the fp32 stream [tokens, hidden] into `normed`."""
+    for token in numba.prange(len(stream)):
+        _norm_row(stream[token], weight, bias, epsilon, normed[token])
+
+
+@_kernel
+def add(stream: Array, update: Array) -> None:
+    """stream += update, both [tokens, hidden]; the stream is fp32."""
+    for token in numba.prange(len(stream)):
+        for column in range(stream.shape[1]):
+            stream[token, column] += _widened(update[token, column])
+
+
+@_kernel
+def rotate(product: Array, cosines: Array, sines: Array, rotated: Array) -> None:
+    """Queries, keys and values of a packed row, head by head, the first two rotated.
+
+    `product` [tokens, 3, heads, head_dim] becomes `rotated` [3, heads, tokens, head_dim]; cosines
+    and sines are fp32 [tokens, head_dim], their second half like the first.
+    """
+    tokens, _, heads, head_dim = product.shape
+    half = head_dim // 2
+    for token in numba.prange(tokens):
+        for head in range(heads):
+            for part in range(2):
+                for place in range(half):
+                    cosine, sine = cosines[token, place], sines[token, place]
+                    left = _widened(product[token, part, head, place])
+                    right = _widened(product[token, part, head, place + half])
+                    first, second = left * cosine - right * sine, right * cosine + left * sine
+                    rotated[part, head, token, place] = _narrowed(first, rotated)
+                    rotated[part, head, token, place + half] = _narrowed(second, rotated)
+            for place in range(head_dim):
+                rotated[2, head, token, place] = product[token, 2, head, place]
+
+
+@_part
+def _gelu(x: float) -> np.float32:
+    """x times the normal distribution's share below it, to 2e-7 (Abramowitz and Stegun 7.1.26)."""
+    magnitude = abs(x) * np.float32(0.70710678118654752)
+    t = np.float32(1) / (np.float32(1) + np.float32(0.3275911) * magnitude)
+    tail = np.float32(1.061405429)
+    tail = tail * t + np.float32(-1.453152027)
+    tail = tail * t + np.float32(1.421413741)
+    tail = tail * t + np.float32(-0.284496736)
+    tail = tail * t + np.float32(0.254829592)
+    half_tail = np.float32(0.5) * tail * t * _power_of_two(-magnitude * magnitude * LOG2_OF_E)
+    return x * (half_tail if x < 0 else np.float32(1) - half_tail)
+
+
+@_kernel
+def gelu_gate(product: Array, gated: Array) -> None:
+    """gelu(left) x right of the halves of `product` [tokens, 2 x size] into `gated`."""
+    size = gated.shape[1]
+    for token in numba.prange(len(product)):
+        for column in range(size):
+            left, right = _widened(product[token, column]), _widened(product[token, column + size])
+            gated[token, column] = _narrowed(_gelu(left) * right, gated)
+
+
+@_kernel
+def quantize(x: Array, quantized: Array, scales: Array) -> None:
+    """[rows, columns] to int8 in -127 to 127 and a scale per row, so that int8 x scale = x."""
+    for row in numba.prange(len(x)):
+        widened = np.empty(x.shape[1], np.float32)
+        _widen_row(x[row], widened)
+        scale = max(_largest_magnitude(widened), np.float32(1e-12)) / np.float32(127)
+        scales[row] = scale
+        for column in range(x.shape[1]):
+            quantized[row, column] = np.int8(np.rint(widened[column] / scale))
+
+
+@_kernel
+def dequantize(
+    product: Array, row_scales: Array, column_scales: Array, bias: Array, y: Array
+) -> None:
+    """int32 [rows, columns] x its row's and its column's scale + bias, into `y`."""
+    for row in numba.prange(len(product)):
+        for column in range(product.shape[1]):
+            scale = row_scales[row] * column_scales[column]
+            y[row, column] = _narrowed(product[row, column] * scale + bias[column], y)

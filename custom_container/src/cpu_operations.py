@@ -1,0 +1,78 @@
+"""The CPU's kernels as operations on tensors.
+
+Knows how a tensor becomes the array that a kernel takes, and what a kernel writes into; knows
+neither models nor what the operations are for.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from src import cpu_kernels
+from src.cpu_kernels import Array
+
+
+def _array(tensor: Tensor) -> Array:
+    """A view of a tensor on the CPU; one that is not contiguous would have kernels of its own."""
+    tensor = tensor.detach()
+    return (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def softmax_(scores: Tensor, first: Tensor, end: Tensor, scale: float) -> Tensor:
+    """Softmax of `scale` x scores [matrices, rows, keys], contiguous, in place; gives them.
+
+    Row r of each matrix sees the keys first[r] to end[r], that one left out; `first` and `end`
+    are int64, one for each row or one for all rows.
+    """
+    rows = scores.view(-1, scores.shape[-1])
+    cpu_kernels.softmax(_array(rows), _array(first), _array(end), scale)
+    return scores
+
+
+def layer_norm(stream: Tensor, norm: nn.LayerNorm, dtype: torch.dtype) -> Tensor:
+    """`norm` of the fp32 stream [tokens, hidden], in `dtype`."""
+    normed = torch.empty_like(stream, dtype=dtype)
+    bias = torch.zeros_like(norm.weight) if norm.bias is None else norm.bias
+    cpu_kernels.norm(_array(stream), _array(norm.weight), _array(bias), norm.eps, _array(normed))
+    return normed
+
+
+def add_(stream: Tensor, update: Tensor) -> Tensor:
+    """The fp32 stream [tokens, hidden] + `update` of any format, in place; gives the stream."""
+    cpu_kernels.add(_array(stream), _array(update))
+    return stream
+
+
+def rotated_heads(product: Tensor, head_dim: int, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Queries, keys and values [3, heads, tokens, head_dim] of `product` [tokens, 3 x hidden].
+
+    Queries and keys are turned by the angles of their positions, fp32 [tokens, head_dim].
+    """
+    parts = product.unflatten(-1, (3, -1, head_dim))
+    tokens, _, heads, _ = parts.shape
+    rotated = torch.empty(3, heads, tokens, head_dim, dtype=product.dtype)
+    cpu_kernels.rotate(_array(parts), _array(cosines), _array(sines), _array(rotated))
+    return rotated
+
+
+def gelu_gated(product: Tensor) -> Tensor:
+    """gelu(left) x right of the halves of `product` [tokens, 2 x size]."""
+    gated = product.new_empty(len(product), product.shape[1] // 2)
+    cpu_kernels.gelu_gate(_array(product), _array(gated))
+    return gated
+
+
+def quantized(x: Tensor) -> tuple[Tensor, Tensor]:
+    """[rows, columns] to int8 in -127 to 127 and a scale [rows], so that int8 x scale = x."""
+    integers, scales = torch.empty_like(x, dtype=torch.int8), torch.empty(len(x))
+    cpu_kernels.quantize(_array(x), _array(integers), _array(scales))
+    return integers, scales
+
+
+def dequantized(
+    product: Tensor, row_scales: Tensor, column_scales: Tensor, bias: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """int32 [rows, columns] x its row's and its column's scale + bias, in `dtype`."""
+    y = torch.empty_like(product, dtype=dtype)
+    arrays = map(_array, (product, row_scales, column_scales, bias, y))
+    cpu_kernels.dequantize(*arrays)
+    return y

@@ -1,0 +1,130 @@
+"""The CPU's kernels: each step is torch's own arithmetic, in every format."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from src.cpu_operations import (
+    add_,
+    dequantized,
+    gelu_gated,
+    layer_norm,
+    quantized,
+    rotated_heads,
+    softmax_,
+)
+
+FORMATS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """The same random numbers in every test."""
+    torch.manual_seed(0)
+
+
+def assert_near(got, expected):
+    """Within one rounding of the format that was asked for."""
+    tolerance = {torch.float32: 2e-6, torch.bfloat16: 2**-8}[got.dtype]
+    torch.testing.assert_close(got.float(), expected, rtol=tolerance, atol=tolerance)
+
+
+@FORMATS
+@pytest.mark.parametrize("keys", [1, 3, 16, 47, 192])
+def test_softmax_is_over_the_keys_a_row_may_see(dtype, keys):
+    """Each row of each matrix has a first key and a last one; the others get exactly nothing."""
+    scores = (10 * torch.randn(4, 50, keys)).to(dtype)
+    first = torch.randint(keys, (50,))
+    end = torch.minimum(first + 1 + torch.randint(keys, (50,)), torch.tensor(keys))
+    place = torch.arange(keys)
+    hidden = (place < first[:, None]) | (place >= end[:, None])
+    expected = (0.3 * scores.float()).masked_fill(hidden, -torch.inf).softmax(dim=-1)
+
+    assert_near(softmax_(scores, first, end, 0.3), expected)
+    assert not scores[:, hidden].any()
+
+
+def test_softmax_of_a_row_that_sees_nothing_is_a_number():
+    """Queries that pad a block may see no key; NaN would spread from them."""
+    nowhere = torch.tensor([0])
+
+    assert softmax_(torch.randn(1, 2, 20), nowhere, nowhere, 1.0).isfinite().all()
+
+
+@pytest.mark.parametrize("largest", [-3e4, 3e4])
+def test_softmax_of_extreme_scores_is_a_number(largest):
+    """The largest score is subtracted before the power is taken."""
+    scores = torch.tensor([[[largest, largest - 1, -largest]]])
+    expected = scores.softmax(dim=-1)
+
+    assert_near(softmax_(scores, torch.tensor([0]), torch.tensor([3]), 1.0), expected)
+
+
+@FORMATS
+@pytest.mark.parametrize("bias", [True, False])
+def test_layer_norm_is_torchs(dtype, bias):
+    """With and without a bias."""
+    norm = nn.LayerNorm(96, eps=1e-5, bias=bias)
+    for weights in norm.parameters():
+        nn.init.normal_(weights)
+    stream = 3 * torch.randn(17, 96) + 1
+
+    with torch.inference_mode():
+        assert_near(layer_norm(stream, norm, dtype), norm(stream))
+
+
+@FORMATS
+def test_an_update_is_added_in_place(dtype):
+    """The stream is the same tensor, in fp32."""
+    stream, update = torch.randn(17, 96), torch.randn(17, 96).to(dtype)
+    expected = stream + update.float()
+
+    assert add_(stream, update) is stream
+    torch.testing.assert_close(stream, expected)
+
+
+@FORMATS
+def test_queries_and_keys_turn_by_their_positions_angles(dtype):
+    """Halves of a head are the two coordinates; values keep theirs."""
+    product = torch.randn(17, 3 * 4 * 16).to(dtype)
+    angles = torch.rand(17, 8).repeat(1, 2)
+    cosines, sines = angles.cos(), angles.sin()
+    parts = product.float().view(17, 3, 4, 16).permute(1, 2, 0, 3)
+    turned = torch.cat([-parts[..., 8:], parts[..., :8]], dim=-1)
+    expected = parts * cosines + turned * sines
+    expected[2] = parts[2]
+
+    assert_near(rotated_heads(product, 16, cosines, sines), expected)
+
+
+@FORMATS
+def test_one_half_goes_through_gelu_and_gates_the_other(dtype):
+    """gelu by the normal distribution itself, as ModernBERT has it."""
+    product = (4 * torch.randn(17, 200)).to(dtype)
+    left, right = product.float().chunk(2, dim=-1)
+
+    assert_near(gelu_gated(product), functional.gelu(left) * right)
+
+
+@FORMATS
+def test_a_row_is_quantized_by_its_own_largest_value(dtype):
+    """The error is half a step at most, and 127 steps reach the largest value; zeros stay zeros."""
+    x = (torch.randn(17, 96) * torch.logspace(-6, 6, 17)[:, None]).to(dtype)
+    x[3] = 0
+
+    integers, scales = quantized(x)
+
+    assert integers.abs().amax(dim=1).tolist() == [0 if row == 3 else 127 for row in range(17)]
+    assert ((integers * scales[:, None] - x.float()).abs() <= 0.5001 * scales[:, None]).all()
+
+
+@FORMATS
+def test_products_get_their_scales_and_bias_back(dtype):
+    """Row by row and column by column."""
+    product = torch.randint(-(10**6), 10**6, (17, 96), dtype=torch.int32)
+    rows, columns, bias = torch.rand(17) / 1e6, torch.rand(96), torch.randn(96)
+
+    y = dequantized(product, rows, columns, bias, dtype)
+
+    assert_near(y, product * rows[:, None] * columns + bias)
