@@ -3,7 +3,9 @@
 Read from the metadata of the same packages in the environment of the tests.
 """
 
+import ast
 import re
+import sys
 from importlib.metadata import distribution
 
 from packaging.requirements import Requirement
@@ -59,6 +61,23 @@ def licences(name):
 def test_everything_that_is_installed_is_pinned(container_dir):
     """What a pinned package needs is pinned too, and nothing else is."""
     assert needed_by(pinned(container_dir)) == set(pinned(container_dir))
+
+
+def imported(path):
+    """The top-level names that a file imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.partition(".")[0]
+
+
+def test_whatever_the_container_imports_is_installed(container_dir):
+    """The environment of the tests has more packages than the image."""
+    names = {name for path in container_dir.rglob("*.py") for name in imported(path)}
+    own = {"app", "src"}
+
+    assert names - own - sys.stdlib_module_names <= set(pinned(container_dir))
 
 
 def test_the_tests_run_what_the_image_runs(container_dir):
