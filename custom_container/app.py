@@ -4,6 +4,7 @@ Knows nothing of models: a request is input_fn, predict_fn, output_fn. gunicorn 
 module in its worker, so that nothing is loaded before the fork.
 """
 
+import re
 import socket
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from flask import Flask, Response, g, jsonify, request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from src.background_model import BackgroundModel
@@ -32,6 +34,7 @@ from src.settings import Settings
 # SageMaker invokes only after a good /ping, so who asks while the model loads asks a worker that
 # follows a lost one, and its few retries would be spent long before the model is there.
 PATIENCE_IN_SECONDS = 300
+UTF_8_PARAMETER = re.compile(r';\s*charset="?utf-8"?', re.IGNORECASE)
 STATUS_CODES: dict[type[Exception], int] = {
     UnreadableRequest: 400,
     NotAcceptable: 406,
@@ -128,7 +131,12 @@ def _response_content_type() -> str:
     content_types = list(WRITERS)
     if not request.accept_mimetypes:
         return content_types[0]
-    content_type = request.accept_mimetypes.best_match(content_types)
+    # Every answer is UTF-8; werkzeug would take the parameter for another content type.
+    accepted = MIMEAccept(
+        (UTF_8_PARAMETER.sub("", content_type), weight)
+        for content_type, weight in request.accept_mimetypes
+    )
+    content_type = accepted.best_match(content_types)
     if content_type is None:
         raise NotAcceptable(
             f"Cannot answer as {request.headers['Accept']!r}, expected one of "

@@ -156,6 +156,8 @@ def test_an_empty_body_is_answered_with_an_empty_body(server):
         ("application/json", "application/json"),
         ("text/html, application/json;q=0.5", "application/json"),
         ("application/json;q=0.5, text/csv;q=0.9", "text/csv"),
+        ("application/json; charset=UTF-8", "application/json"),
+        ('text/csv;charset="utf-8";q=0.5, application/json;q=0.4', "text/csv"),
     ],
 )
 def test_the_answer_is_of_an_accepted_type(server, accept, content_type):
@@ -170,6 +172,7 @@ def test_the_answer_is_of_an_accepted_type(server, accept, content_type):
     [
         (b"{", "application/json", "*/*", (400, "UnreadableRequest")),
         (b"rent", "text/plain", "text/html", (406, "NotAcceptable")),
+        (b"rent", "text/plain", "text/csv; charset=utf-16", (406, "NotAcceptable")),
         (b"rent", "image/png", "*/*", (415, "UnsupportedContentType")),
         (b"rent", "text/plain; charset=ebcdic", "*/*", (415, "UnsupportedContentType")),
         (b"line\n1", "text/csv", "*/*", (400, "UnreadableRequest")),
