@@ -29,3 +29,10 @@ def pin_digest(ecr: Any, image_uri: str) -> str:
     except AwsError:
         return image_uri
     return f"{registry}/{repository}@{answer['imageDetails'][0]['imageDigest']}"
+
+
+def unpinned_remark(image_uri: str) -> str | None:
+    """Return what an operator should know of an image that `pin_digest` left as it was, or None."""
+    if "@" in image_uri:
+        return None
+    return "ECR did not tell the image's digest: the tag is used as it is"

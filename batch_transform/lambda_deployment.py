@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_transform.aws import AwsClients, check_bucket, exists_in_s3
+from batch_transform.container_image import pin_digest, unpinned_remark
 from batch_transform.errors import InvalidSettings
 from batch_transform.lambda_package import LambdaPackage, build_lambda_package
 from batch_transform.model_artifact import (
@@ -104,6 +105,11 @@ class DeploymentPlan:
     template: str
     parameters: dict[str, str]
 
+    def remarks(self) -> list[str]:
+        """Return what an operator should know before this is carried out."""
+        remark = unpinned_remark(self.create_model["PrimaryContainer"]["Image"])
+        return [remark] if remark else []
+
 
 def plan_deployment(
     clients: AwsClients, settings: DeploymentSettings, root: Path
@@ -121,7 +127,7 @@ def plan_deployment(
         check_bucket(clients.s3, bucket)
     artifact = _find_artifact(clients, settings)
     create_model = create_model_request(
-        image_uri=settings.image_uri,
+        image_uri=pin_digest(clients.ecr, settings.image_uri),
         model_data_url=artifact.uri,
         execution_role_arn=settings.role_arn,
         version=artifact.version,

@@ -27,6 +27,8 @@ def deploy(
     What costs messages is to be confirmed. Whatever ends this before the stack is changed, the
     proposed changes are withdrawn.
     """
+    for remark in plan.remarks():
+        terminal.say(remark)
     name = f"deploy-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     proposed = stack.propose(name, plan.template, plan.parameters)
     changes = proposed.changes if proposed else []

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batch_transform.aws import AwsClients, check_bucket
-from batch_transform.container_image import pin_digest
+from batch_transform.container_image import pin_digest, unpinned_remark
 from batch_transform.errors import InvalidInput, InvalidSettings
 from batch_transform.folder_claim import claimed_folder
 from batch_transform.input_documents import (
@@ -89,9 +89,10 @@ class TransformPlan:
     def remarks(self) -> list[str]:
         """Return what an operator should know before this is carried out."""
         resources = self.create_transform_job["TransformResources"]
-        remarks = [self.profile.instance_type_remark(resources["InstanceType"])]
-        if "@" not in self.create_model["PrimaryContainer"]["Image"]:
-            remarks.append("ECR did not tell the image's digest: the tag is used as it is")
+        remarks = [
+            self.profile.instance_type_remark(resources["InstanceType"]),
+            unpinned_remark(self.create_model["PrimaryContainer"]["Image"]),
+        ]
         if self.profile is OPTIMIZED_UNPACKED:
             remarks.append("every file is large: they are read where they lie, not packed")
         if left_out := self.input_folder.left_out:

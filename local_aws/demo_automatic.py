@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from local_aws.background import LocalAws, running
-from local_aws.demo import console, exit_cleanly, upload_samples
+from local_aws.demo import console, exit_cleanly, push_image, upload_samples
 from local_aws.demo_environment import (
     BUCKET,
     ROOT,
@@ -40,6 +40,7 @@ def run_automatic_demo() -> None:
     console.print("Starting an AWS on this machine, its roles enforced …")
     options = ["--enforce-policies", "--concurrent-jobs", str(len(REQUESTS))]
     with running(ROOT / "custom_container", options) as local_aws:
+        push_image(local_aws)
         upload_samples(local_aws)
         environment = command_environment(local_aws)
         _run("python package_model.py", environment)

@@ -163,7 +163,7 @@ def site(bare_site: Site) -> Site:
 @pytest.fixture
 def clients(bare_site: Site) -> SimpleNamespace:
     """Clients as the core takes them, with all rights."""
-    names = ("s3", "sagemaker", "sqs", "cloudformation")
+    names = ("s3", "sagemaker", "sqs", "ecr", "cloudformation")
     return SimpleNamespace(**{name: bare_site.client(name) for name in names})
 
 

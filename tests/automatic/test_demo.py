@@ -31,6 +31,7 @@ def test_the_demonstration_shows_two_results_and_one_dead_letter() -> None:
     assert "requests set aside: 1" in finished.stdout
     assert "does not lie below" in " ".join(re.split(r"[\s│]+", finished.stdout))
     assert "kept: the results" in finished.stderr
+    assert "ECR did not tell" not in finished.stderr
 
 
 def test_a_failed_job_ends_the_demonstration() -> None:

@@ -1,5 +1,6 @@
 """deploy_lambda.py on the local AWS: shown, made, unchanged, refused and taken down."""
 
+import json
 import os
 from dataclasses import replace
 from types import SimpleNamespace
@@ -103,6 +104,22 @@ def test_a_changed_setting_updates_the_stack_and_tells_the_topic(site: Site) -> 
         site.run("deploy_lambda.py", "--delete", "--yes", *OTHER[:2])
 
 
+def settings_of(site: Site) -> DeploymentSettings:
+    """Return the settings of a stack of its own."""
+    return DeploymentSettings(
+        bucket=BUCKET,
+        code_prefix="lambda-code",
+        model_path=site.environment["S3_MODEL_PATH"],
+        input_prefix="input/",
+        output_prefix="output/",
+        image_uri=site.environment["CONTAINER_IMAGE"],
+        role_arn=site.environment["SAGEMAKER_ROLE_ARN"],
+        queue_name="requests",
+        lambda_name="starter",
+        instance_types=("ml.m5.xlarge",),
+    )
+
+
 @pytest.mark.parametrize(("scheme", "is_required"), [("https", "true"), ("http", "false")])
 def test_tls_is_required_where_the_endpoint_has_it(
     bare_site: Site, clients: SimpleNamespace, scheme: str, is_required: str
@@ -110,20 +127,35 @@ def test_tls_is_required_where_the_endpoint_has_it(
     """On AWS the queues refuse a connection without; here there is none with it."""
     endpoint = SimpleNamespace(endpoint_url=f"{scheme}://sqs.us-east-1.amazonaws.com")
     clients.sqs = SimpleNamespace(meta=endpoint)
-    settings = DeploymentSettings(
-        bucket=BUCKET,
-        code_prefix="lambda-code",
-        model_path=bare_site.environment["S3_MODEL_PATH"],
-        input_prefix="input/",
-        output_prefix="output/",
-        image_uri=bare_site.environment["CONTAINER_IMAGE"],
-        role_arn=bare_site.environment["SAGEMAKER_ROLE_ARN"],
-        queue_name="requests",
-        lambda_name="starter",
-        instance_types=("ml.m5.xlarge",),
-    )
-    plan = plan_deployment(clients, settings, ROOT)
+    plan = plan_deployment(clients, settings_of(bare_site), ROOT)
     assert plan.parameters["RequireTls"] == is_required
+
+
+def test_a_tag_that_is_pushed_anew_makes_another_model(
+    bare_site: Site, clients: SimpleNamespace
+) -> None:
+    """The Model holds the digest; an image that ECR does not know is used by its tag, and told."""
+    settings = settings_of(bare_site)
+    image = settings.image_uri.replace("classifier", "pinned-classifier")
+    unknown = plan_deployment(clients, replace(settings, image_uri=image), ROOT)
+    assert unknown.create_model["PrimaryContainer"]["Image"] == image
+    assert ["tag is used" in remark for remark in unknown.remarks()] == [True]
+
+    clients.ecr.create_repository(repositoryName="pinned-classifier")
+    models = set()
+    for content in ("one", "two"):
+        manifest = json.dumps({"schemaVersion": 2, "config": {"digest": content}, "layers": []})
+        pushed = clients.ecr.put_image(
+            repositoryName="pinned-classifier", imageTag="latest", imageManifest=manifest
+        )
+        plan = plan_deployment(clients, replace(settings, image_uri=image), ROOT)
+        digest = pushed["image"]["imageId"]["imageDigest"]
+        assert plan.create_model["PrimaryContainer"]["Image"].endswith(
+            f"/pinned-classifier@{digest}"
+        )
+        assert plan.remarks() == []
+        models.add(plan.parameters["ModelName"])
+    assert len(models) == 2
 
 
 def test_a_queue_is_not_replaced_unasked(site: Site) -> None:
