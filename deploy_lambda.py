@@ -19,6 +19,7 @@ from batch_transform.command_line import (
     region_option,
     role_option,
     run,
+    tag_option,
     write_to_env_file,
 )
 from batch_transform.lambda_deployment import DeploymentSettings, plan_deployment
@@ -84,6 +85,7 @@ def _need_no_more(context: click.Context, _parameter: click.Parameter, deleting:
     "--kms-key-id", help="KMS key, by its ARN, of the buckets and of everything the jobs write."
 )
 @option("--alarm-topic-arn", default="", help="SNS topic that alarms are sent to.")
+@tag_option(help="Tag of the stack, its jobs and their files in S3; give it once for each.")
 @region_option
 @option("--dry-run", is_flag=True, help="Show what would change and change nothing.")
 @option("--write-env", is_flag=True, help="Write SQS_QUEUE_URL into .env.")
@@ -109,7 +111,7 @@ def main(
     **values: Any,
 ) -> None:
     """Deploy what changed, or take everything down."""
-    clients = AwsClients(region, values["kms_key_id"])
+    clients = AwsClients(region, values["kms_key_id"], values["tags"])
     stack = Stack(clients.cloudformation, stack_name, time.sleep)
     if deleting:
         take_down(stack, confirm)

@@ -18,6 +18,7 @@ from batch_transform.naming import S3Uri
 from batch_transform.request_delivery import RequestDelivery
 from batch_transform.request_queue import RequestQueue, queue_name_of
 from batch_transform.requested_job import JobStarter
+from batch_transform.tags import tags_in
 from batch_transform.transform_job import describe_job
 from batch_transform.transform_message import AcceptedRequests
 
@@ -27,7 +28,8 @@ def handle_requests(event: dict[str, Any], context: Any) -> dict[str, Any]:
     variables = os.environ
     queue_url = variables["REQUEST_QUEUE_URL"]
     kms_key_id = variables["KMS_KEY_ARN"] or None
-    clients = _clients(kms_key_id)
+    tags = variables["JOB_TAGS"]
+    clients = _clients(kms_key_id, tags)
 
     def time_left_in_seconds() -> float:
         return context.get_remaining_time_in_millis() / 1000
@@ -37,6 +39,7 @@ def handle_requests(event: dict[str, Any], context: Any) -> dict[str, Any]:
         model_name=variables["MODEL_NAME"],
         time_limit_in_seconds=time_left_in_seconds(),
         kms_key_id=kms_key_id,
+        tags=tags_in(tags),
     )
     delivery = RequestDelivery(
         queue=RequestQueue(clients.sqs, queue_url, variables["DEAD_LETTER_QUEUE_URL"]),
@@ -63,16 +66,18 @@ def handle_completion(event: dict[str, Any], _context: Any) -> None:
     Events come late, twice or out of order; only the job's own state is believed. An error leaves
     the function, so that Lambda tries again and at last keeps the event.
     """
-    job = describe_job(_clients(None).sagemaker, event["detail"]["TransformJobName"])
+    variables = os.environ
+    tags = variables["JOB_TAGS"]
+    job = describe_job(_clients(None, tags).sagemaker, event["detail"]["TransformJobName"])
     if job.is_final:
-        settle_job(_clients(job.kms_key_id).s3, job)
+        settle_job(_clients(job.kms_key_id, tags).s3, job)
     _log({"job_name": job.name, "status": job.status, "settled": job.is_final})
 
 
 @cache
-def _clients(kms_key_id: str | None) -> AwsClients:
+def _clients(kms_key_id: str | None, tags: str) -> AwsClients:
     """Return the clients that all calls of one process share, those that write with one key."""
-    return AwsClients(None, kms_key_id)
+    return AwsClients(None, kms_key_id, tags_in(tags))
 
 
 def _log(told: dict[str, Any]) -> None:

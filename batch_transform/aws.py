@@ -8,7 +8,6 @@ alone.
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -27,6 +26,7 @@ from botocore.exceptions import ConnectionError as ConnectionFailed
 
 from batch_transform.errors import AwsRefused
 from batch_transform.naming import S3Uri
+from batch_transform.tags import tag_text
 
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 5},
@@ -151,7 +151,7 @@ class AwsClients:
 
 def _writing_params(kms_key_id: str | None, tags: Mapping[str, str]) -> dict[str, str]:
     key = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id} if kms_key_id else {}
-    return key | ({"Tagging": urlencode(tags)} if tags else {})
+    return key | ({"Tagging": tag_text(tags)} if tags else {})
 
 
 def error_code(error: ClientError) -> str:

@@ -143,6 +143,16 @@ def _pairs(
     return dict(pair.split("=", 1) for pair in pairs)
 
 
+tag_option = partial(
+    option,
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_pairs,
+)
+
+
 def _names(
     _context: click.Context, _parameter: click.Parameter, text: str | None
 ) -> tuple[str, ...]:
@@ -251,14 +261,7 @@ def transform_options(profile: TransformProfile) -> Decorator:
             callback=_pairs,
             help="Setting of the container, such as TOP_K=5; give it once for each.",
         ),
-        option(
-            "--tag",
-            "tags",
-            multiple=True,
-            metavar="KEY=VALUE",
-            callback=_pairs,
-            help="Tag of the job, its Model and its files in S3; give it once for each.",
-        ),
+        tag_option(help="Tag of the job, its Model and its files in S3; give it once for each."),
         option("--kms-key-id", help="KMS key for everything the job writes."),
         option(
             "--subnets", callback=_names, metavar="ID,ID", help="Subnets that the Model runs in."

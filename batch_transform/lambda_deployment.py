@@ -6,8 +6,8 @@ nothing of how CloudFormation makes the stack.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch_transform.aws import AwsClients, check_bucket, exists_in_s3
@@ -25,6 +25,7 @@ from batch_transform.s3_objects import put_object
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.service_contract import service_model
 from batch_transform.settings import image_problems, overlap_problems, request_problems
+from batch_transform.tags import tag_problems, tag_text
 from batch_transform.transform_plan import Progress
 from batch_transform.transform_profiles import instance_type_problem
 from batch_transform.transform_request import Request, create_model_request
@@ -49,6 +50,7 @@ class DeploymentSettings:
     instance_types: tuple[str, ...]
     alarm_topic_arn: str = ""
     kms_key_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
     region: str | None = None
 
     @property
@@ -87,6 +89,7 @@ class DeploymentSettings:
             elif instance_type not in offered:
                 yield f"--instance-type: Batch Transform does not offer {instance_type!r}"
         yield from image_problems(self.image_uri, self.region)
+        yield from tag_problems(self.tags)
         if self.kms_key_id and not _KMS_KEY_ARN.fullmatch(self.kms_key_id):
             yield (
                 f"--kms-key-id: got {self.kms_key_id!r}, expected the key's ARN "
@@ -104,6 +107,7 @@ class DeploymentPlan:
     package_uri: S3Uri
     template: str
     parameters: dict[str, str]
+    tags: Mapping[str, str]
 
     def remarks(self) -> list[str]:
         """Return what an operator should know before this is carried out."""
@@ -131,6 +135,7 @@ def plan_deployment(
         model_data_url=artifact.uri,
         execution_role_arn=settings.role_arn,
         version=artifact.version,
+        tags=settings.tags,
     )
     if problems := [*request_problems("CreateModel", create_model)]:
         raise InvalidSettings(problems)
@@ -156,8 +161,10 @@ def plan_deployment(
             "InstanceTypes": ",".join(settings.instance_types),
             "AlarmTopicArn": settings.alarm_topic_arn,
             "KmsKeyArn": settings.kms_key_id or "",
+            "JobTags": tag_text(settings.tags),
             "RequireTls": str(clients.sqs.meta.endpoint_url.startswith("https:")).lower(),
         },
+        tags=settings.tags,
     )
 
 

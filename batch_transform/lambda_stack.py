@@ -14,6 +14,7 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 
 from batch_transform.errors import AwsRefused, StackFailed
+from batch_transform.tags import tag_list
 
 _POLL_IN_SECONDS = 1.0
 _CAPABILITIES = ["CAPABILITY_IAM"]
@@ -98,12 +99,17 @@ class Stack:
         self._sleep = sleep
 
     def propose(
-        self, change_set_name: str, template: str, parameters: Mapping[str, str]
+        self,
+        change_set_name: str,
+        template: str,
+        parameters: Mapping[str, str],
+        tags: Mapping[str, str],
     ) -> ChangeSet | None:
         """
         Return what would change, or None where nothing would.
 
         Nothing is changed yet, but the proposal stays until it is carried out or withdrawn.
+        CloudFormation puts the *tags* on the stack and on every resource that can bear them.
         """
         is_new = self._check_can_change()
         answer = self._cloudformation.create_change_set(
@@ -116,6 +122,7 @@ class Stack:
                 for name, value in parameters.items()
             ],
             Capabilities=_CAPABILITIES,
+            Tags=tag_list(tags),  # sent even if empty: without them the stack would keep its old
         )
         proposed = ChangeSet(answer["Id"], answer["StackId"], is_new, changes=[])
         description = self._await_change_set(proposed)

@@ -6,8 +6,9 @@ takes the file one time. Knows no queue. Whoever wrote `request.json` packs; a w
 killed while packing is noticed by the age of that file, and the input then runs as it is.
 """
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
@@ -55,12 +56,15 @@ class JobStarter:
     kms_key_id
         Encrypts the job's output, and its volume where the instance type allows it; *clients* are
         those that encrypt with it.
+    tags
+        Those of the job and of what is written for it; *clients* are those that write them.
     """
 
     clients: AwsClients
     model_name: str
     time_limit_in_seconds: float
     kms_key_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, job: RequestedJob) -> bool:
         """
@@ -169,6 +173,7 @@ class JobStarter:
             instance_type=job.instance_type,
             instance_count=job.instance_count,
             kms_key_id=self.kms_key_id,
+            tags=self.tags,
         )
 
     def _pack(self, job: RequestedJob, input_folder: InputFolder) -> None:
@@ -187,14 +192,15 @@ class JobStarter:
             input_uri=str(input_folder.uri),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             packed=packed,
+            tags=dict(self.tags),
         )
         write_job_record(self.clients.s3, job.folder, record)
 
     def _keep_record_true(self, job: RequestedJob) -> None:
-        """Another Model may have been deployed while the request waited: resuming asks for it."""
+        """Another Model, or other tags, may have been deployed while the request waited."""
         record = read_job_record(self.clients.s3, job.folder)
-        if record.model_name != self.model_name:
-            current = replace(record, model_name=self.model_name)
+        current = replace(record, model_name=self.model_name, tags=dict(self.tags))
+        if current != record:
             write_job_record(self.clients.s3, job.folder, current)
 
     def _submit(self, request: Request, job: RequestedJob) -> bool:

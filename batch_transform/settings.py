@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.service_contract import Violation, service_model, violations
+from batch_transform.tags import tag_problems
 from batch_transform.transform_profiles import TransformProfile, instance_type_problem
 from batch_transform.transform_request import Request
 
@@ -19,7 +20,6 @@ _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/"
     r"[a-z0-9]+([._/-][a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
-_TAGS_OF_AN_OBJECT = 10
 _FLAGS = {
     "ExecutionRoleArn": "--role-arn",
     "PrimaryContainer.Image": "--container-image",
@@ -97,8 +97,7 @@ class TransformSettings:
         yield from image_problems(self.image_uri, self.region)
         if bool(self.subnets) != bool(self.security_group_ids):
             yield "--subnets and --security-groups: SageMaker wants both or neither"
-        if len(self.tags) > _TAGS_OF_AN_OBJECT:
-            yield f"--tag: {len(self.tags)} tags, and an object in S3 bears {_TAGS_OF_AN_OBJECT}"
+        yield from tag_problems(self.tags)
 
 
 def overlap_problems(input_uri: S3Uri, output_uri: S3Uri) -> Iterator[str]:

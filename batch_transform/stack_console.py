@@ -30,7 +30,7 @@ def deploy(
     for remark in plan.remarks():
         terminal.say(remark)
     name = f"deploy-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    proposed = stack.propose(name, plan.template, plan.parameters)
+    proposed = stack.propose(name, plan.template, plan.parameters, plan.tags)
     changes = proposed.changes if proposed else []
     terminal.print_changes(changes)
     with ExitStack() as undo:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batch_transform.naming import S3Uri, model_name_for
+from batch_transform.tags import tag_list
 from batch_transform.transform_profiles import (
     TransformProfile,
     container_environment,
@@ -106,6 +107,4 @@ def create_transform_job_request(
 
 
 def _tags(tags: Mapping[str, str] | None) -> Request:
-    if not tags:
-        return {}
-    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    return {"Tags": tag_list(tags)} if tags else {}

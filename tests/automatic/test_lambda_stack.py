@@ -111,7 +111,7 @@ def test_no_changes_are_a_success(refusal: str) -> None:
     """CloudFormation calls the change set failed; there is nothing to do, and nothing is left."""
     cloudformation = CloudFormation(["CREATE_COMPLETE"])
     cloudformation.refusal = refusal
-    assert stack(cloudformation).propose("deploy", "template", {}) is None
+    assert stack(cloudformation).propose("deploy", "template", {}, {}) is None
     assert cloudformation.calls == ["delete_change_set"]
 
 
@@ -120,7 +120,7 @@ def test_a_refused_change_set_says_why() -> None:
     cloudformation = CloudFormation(["missing"])
     cloudformation.refusal = "Template error: x"
     with pytest.raises(StackFailed, match="Template error: x"):
-        stack(cloudformation).propose("deploy", "template", {})
+        stack(cloudformation).propose("deploy", "template", {}, {})
     assert cloudformation.calls == ["delete_change_set", "delete_stack"]
 
 
@@ -141,7 +141,7 @@ def test_a_change_tells_whether_content_may_be_lost(
     cloudformation = CloudFormation(["CREATE_COMPLETE"])
     resource = {"LogicalResourceId": "RequestQueue", "ResourceType": "AWS::SQS::Queue"}
     cloudformation.changes = [{"ResourceChange": resource | change}]
-    [told] = stack(cloudformation).propose("deploy", "template", {}).changes
+    [told] = stack(cloudformation).propose("deploy", "template", {}, {}).changes
     assert told.may_lose_content == may_lose_content
 
 
@@ -149,4 +149,4 @@ def test_a_change_tells_whether_content_may_be_lost(
 def test_a_stack_that_cannot_be_changed_says_so_first(status: str) -> None:
     """CloudFormation's own words for it name no remedy."""
     with pytest.raises(AwsRefused, match=status):
-        stack(CloudFormation([status])).propose("deploy", "template", {})
+        stack(CloudFormation([status])).propose("deploy", "template", {}, {})
