@@ -7,7 +7,7 @@ AWS_CLI := $(VENV)-aws-cli
 BENCHMARKS := $(VENV)-benchmarks
 SAGEMAKER_SDK := $(VENV)-sagemaker-sdk
 # What the image sets for speed, for measuring as it runs.
-CONTAINER_ENVIRONMENT := $(shell grep -oE '(OMP|MALLOC)_[A-Z_]+=[A-Z0-9]+' custom_container/Dockerfile)
+CONTAINER_ENVIRONMENT := $(shell grep -oE '(G?OMP|MALLOC)_[A-Z_]+=[A-Z0-9]+' custom_container/Dockerfile)
 CHECKOV := $(VENV)-checkov
 
 .DEFAULT_GOAL := help

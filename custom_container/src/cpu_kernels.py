@@ -124,8 +124,8 @@ def _widen_row(row: Array, widened: Array) -> None:
 def _softmax_row(scores: Array, first: int, end: int, scale: float, powers: Array) -> None:
     """Softmax of `scale` x scores[first:end] in place; 0 elsewhere. `powers` is room for a row."""
     for column in range(len(scores)):
-        score = _widened(scores[column]) * scale
-        powers[column] = score if first <= column < end else LOWEST
+        score, place = _widened(scores[column]) * scale, np.int32(column)
+        powers[column] = score if (place >= first) & (place < end) else LOWEST
     largest = _largest(powers)
     total = np.float32(0)
     for column in range(len(scores)):
@@ -148,8 +148,9 @@ def softmax(scores: Array, first: Array, end: Array, scale: float) -> None:
     for chunk in numba.prange(-(-rows // ROWS)):
         powers = np.empty(scores.shape[1], np.float32)
         for row in range(chunk * ROWS, min(rows, (chunk + 1) * ROWS)):
-            place = row % len(first)
-            _softmax_row(scores[row], first[place], end[place], scale, powers)
+            # 32 bits, like the scores: a vector instruction compares as many as it multiplies.
+            seen = np.int32(first[row % len(first)]), np.int32(end[row % len(first)])
+            _softmax_row(scores[row], seen[0], seen[1], scale, powers)
 
 
 @_part

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from src.cpu_operations import dequantized, quantized
+from src.mapped_weights import page_out
 
 # Rows for which oneDNN chooses the order of the weights; other numbers of rows are computed too.
 TYPICAL_ROWS = 1024
@@ -93,10 +94,11 @@ def replace_linear_layers(
     """Put `make(layer, dtype)` in the place of every nn.Linear of the encoder's stacked layers.
 
     What is before and after the stack stays as it is: it is little work, and the residual stream
-    begins there in fp32. One by one, so that no more than one layer's weights exist twice.
+    begins there in fp32. One by one, so that no more than one layer's weights are in memory twice.
     """
     for stack in [part for part in encoder.modules() if isinstance(part, nn.ModuleList)]:
         for module in [part for part in stack.modules() if not isinstance(part, nn.Linear)]:
             for name, child in module.named_children():
                 if isinstance(child, nn.Linear):
                     setattr(module, name, make(child, dtype))
+                    page_out(child.weight)

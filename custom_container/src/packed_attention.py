@@ -58,7 +58,7 @@ def attention_for(device: torch.device, dtype: torch.dtype) -> Attend:
     if device.type == "cuda" and dtype != torch.float32:
         if torch.cuda.get_device_capability(device) >= (8, 0):
             return attend_with_varlen
-    elif device.type == "cpu" and dtype == torch.bfloat16:
+    elif device.type == "cpu":
         return attend_with_matmul
     return attend_with_sdpa
 
