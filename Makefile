@@ -6,8 +6,6 @@ INSTALLED := $(VENV)/.installed
 AWS_CLI := $(VENV)-aws-cli
 BENCHMARKS := $(VENV)-benchmarks
 SAGEMAKER_SDK := $(VENV)-sagemaker-sdk
-# What the image sets for speed, for measuring as it runs.
-CONTAINER_ENVIRONMENT := $(shell grep -oE '(G?OMP|MALLOC)_[A-Z_]+=[A-Z0-9]+' custom_container/Dockerfile)
 CHECKOV := $(VENV)-checkov
 
 .DEFAULT_GOAL := help
@@ -39,7 +37,7 @@ template-test: $(INSTALLED) $(CHECKOV)/.installed ## Check the CloudFormation te
 	$(VENV)/bin/python -m pytest tests/automatic/test_template.py
 
 bench: $(BENCHMARKS)/.installed ## Measure the inference core beside its peers; needs a calm machine
-	env $(CONTAINER_ENVIRONMENT) $(BENCHMARKS)/bin/python -m benchmarks.inference_core
+	$(BENCHMARKS)/bin/python -m benchmarks.inference_core
 
 check: $(INSTALLED) ## Lint and check the format
 	$(VENV)/bin/ruff check .

@@ -34,6 +34,7 @@ from benchmarks.documents import (  # noqa: E402
     generated_texts,
     save_base_model,
 )
+from benchmarks.image_environment import start_as_in_the_image  # noqa: E402
 from src.linear_layers import Int8Linear, linear_layer  # noqa: E402
 from src.precision import Precision  # noqa: E402
 from src.token_windows import TokenWindows  # noqa: E402
@@ -201,6 +202,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Measure, print, judge."""
+    start_as_in_the_image()
     arguments = _arguments()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -7,7 +7,6 @@ are taken within a round, figures are medians. Exits 1 if one is under its floor
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -22,12 +21,8 @@ ROOT = Path(__file__).parents[1]
 # The container's modules import each other as they do in their image, where this is the root.
 sys.path.insert(0, str(ROOT / "custom_container"))
 
-from local_aws.container_image import ContainerImage  # noqa: E402
-
-# The engine runs under the image's variables, as the server does; torch reads them at its start.
-os.environ.update(ContainerImage.of_folder(ROOT / "custom_container").environment)
-
 from benchmarks.documents import generated_texts, save_base_model  # noqa: E402
+from benchmarks.image_environment import start_as_in_the_image  # noqa: E402
 from src.inference import model_fn  # noqa: E402
 from tests.custom_container.container_server import Server, serving  # noqa: E402
 
@@ -77,7 +72,8 @@ def measured(model_dir: Path, log: Path, documents: int, rounds: int) -> dict[st
 
 
 def main() -> int:
-    """Run from the command line."""
+    """Run from the command line, the engine under the image's variables as the server is."""
+    start_as_in_the_image()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
