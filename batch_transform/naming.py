@@ -104,6 +104,11 @@ class JobFolder:
         return self.root.child("input/")
 
     @property
+    def checked(self) -> S3Uri:
+        """`checked.json`: lines that hold no document, counted; says that all files were read."""
+        return self.root.child("checked.json")
+
+    @property
     def manifest(self) -> S3Uri:
         """The list of what a job reads that does not read a whole prefix."""
         return self.root.child("input.manifest")

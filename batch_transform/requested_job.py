@@ -2,10 +2,12 @@
 From an accepted request to a running job, once, however often the request comes in.
 
 The job's name and its `request.json` are what make it once: SageMaker takes a name one time, S3
-takes the file one time. Knows no queue. Whoever wrote `request.json` packs; a writer that was
-killed while packing is noticed by the age of that file, and the input then runs as it is.
+takes the file one time. Knows no queue. Whoever wrote `request.json` reads the input, to pack it or
+to check it; a writer that was killed meanwhile is noticed by the age of that file, and the input
+then runs as it is.
 """
 
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,6 +16,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 
 from batch_transform.aws import AwsClients, AwsError, error_code, exists_in_s3
+from batch_transform.document_check import check_documents
 from batch_transform.errors import NotYet, RefusedRequest
 from batch_transform.input_documents import (
     InputFolder,
@@ -27,12 +30,13 @@ from batch_transform.packed_input import pack
 from batch_transform.s3_objects import (
     age_in_seconds,
     delete_objects,
+    put_object,
     put_object_once,
     read_object,
 )
 from batch_transform.transform_job import TransformJob, describe_job, find_job
 from batch_transform.transform_message import RequestedJob
-from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED
+from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED, STANDARD
 from batch_transform.transform_request import Request, create_transform_job_request
 
 # Cautious: a file costs a request to S3, all bytes pass through one small processor, and what S3
@@ -40,7 +44,7 @@ from batch_transform.transform_request import Request, create_transform_job_requ
 _SECONDS_A_FILE = 0.1
 _BYTES_A_SECOND = 10_000_000
 _EXPANSION_OF_GZIP = 10
-_SHARE_FOR_PACKING = 0.7
+_SHARE_FOR_READING = 0.7
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class JobStarter:
     ----------
     time_limit_in_seconds
         How long one call of `start` can run before it is killed. An input that would take most
-        of it to pack runs as it is.
+        of it to read runs as it is.
     kms_key_id
         Encrypts the job's output, and its volume where the instance type allows it; *clients* are
         those that encrypt with it.
@@ -71,7 +75,7 @@ class JobStarter:
         Start the job unless it was started; return whether this call did.
 
         Raises RefusedRequest or InvalidInput for what no repetition would mend, NotYet while
-        another call packs the input, InputChanged where it was not at rest, and botocore's own
+        another call reads the input, InputChanged where it was not at rest, and botocore's own
         errors.
         """
         is_first = self._claim(job)
@@ -104,7 +108,7 @@ class JobStarter:
         try:
             return find_job(self.clients.sagemaker, job.job_name)
         except AwsError:
-            if is_first:  # nobody packs: the next call must not wait for this one
+            if is_first:  # nobody reads: the next call must not wait for this one
                 self._take_claim_back(job)
             raise
 
@@ -138,27 +142,37 @@ class JobStarter:
             self._keep_record_true(job)
             return folder.shards
         found = find_input(s3, job.input_uri)
-        if job.profile is OPTIMIZED and self._can_pack(found):
-            if is_first:
+        can_read = self._can_read(found)
+        if job.profile is OPTIMIZED and can_read:
+            if self._is_to_read(job, is_first=is_first):
                 self._pack(job, found)
                 return folder.shards
-            if age_in_seconds(s3, folder.request) < self.time_limit_in_seconds:
-                raise NotYet(f"the input of {job.job_name} is being packed")
             delete_objects(s3, folder.shards)
         check_readable_as_it_is(found)
+        is_to_check = job.profile is STANDARD and can_read and not exists_in_s3(s3, folder.checked)
+        if is_to_check and self._is_to_read(job, is_first=is_first):
+            self._check(job, found)
         if found.is_whole_prefix:
             return found.uri
         names = (file.source for file in found.files)
         write_manifest(s3, folder.manifest, manifest_of(found.files[0].folder, names))
         return folder.manifest
 
-    def _can_pack(self, found: InputFolder) -> bool:
+    def _is_to_read(self, job: RequestedJob, *, is_first: bool) -> bool:
+        """Tell whether this call reads the input, and not one before it that was killed."""
+        if is_first:
+            return True
+        if age_in_seconds(self.clients.s3, job.folder.request) < self.time_limit_in_seconds:
+            raise NotYet(f"the input of {job.job_name} is being read")
+        return False
+
+    def _can_read(self, found: InputFolder) -> bool:
         text_bytes = sum(
             file.size_in_bytes * (_EXPANSION_OF_GZIP if file.is_gzipped else 1)
             for file in found.files
         )
         seconds = len(found.files) * _SECONDS_A_FILE + text_bytes / _BYTES_A_SECOND
-        return seconds <= self.time_limit_in_seconds * _SHARE_FOR_PACKING
+        return seconds <= self.time_limit_in_seconds * _SHARE_FOR_READING
 
     def _request(self, job: RequestedJob, input_uri: S3Uri) -> Request:
         is_packed = input_uri == job.folder.shards
@@ -195,6 +209,17 @@ class JobStarter:
             tags=dict(self.tags),
         )
         write_job_record(self.clients.s3, job.folder, record)
+
+    def _check(self, job: RequestedJob, input_folder: InputFolder) -> None:
+        left_out = check_documents(
+            self.clients.s3,
+            input_folder,
+            job.folder,
+            max_payload_in_mb=job.profile.max_payload_in_mb,
+            on_file=lambda _file: None,
+        )
+        body = json.dumps({"left_out": left_out}).encode() + b"\n"
+        put_object(self.clients.s3, job.folder.checked, body, "application/json")
 
     def _keep_record_true(self, job: RequestedJob) -> None:
         """Another Model, or other tags, may have been deployed while the request waited."""

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from batch_transform.aws import AwsClients, check_bucket
 from batch_transform.container_image import pin_digest, unpinned_remark
-from batch_transform.errors import InvalidInput, InvalidSettings
+from batch_transform.document_check import check_documents
+from batch_transform.errors import InvalidSettings
 from batch_transform.folder_claim import claimed_folder
 from batch_transform.input_documents import (
     InputFolder,
-    InputScan,
     check_readable_as_it_is,
     find_input,
 )
@@ -26,7 +26,6 @@ from batch_transform.input_sample import sample_input
 from batch_transform.job_estimate import JobEstimate, estimate_job
 from batch_transform.job_record import JobRecord, write_job_record
 from batch_transform.large_files import are_all_large, take_large_files
-from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.model_artifact import (
     ModelArtifact,
     local_artifact,
@@ -271,24 +270,15 @@ def _pack(clients: AwsClients, plan: TransformPlan, progress: Progress) -> Packe
 def _check_documents(
     clients: AwsClients, plan: TransformPlan, progress: Progress
 ) -> dict[str, int]:
-    """
-    Read all files once: a bad line is cheaper to find before a machine is rented.
-
-    One that is too large would cost its file all its answers, so it is always refused.
-    """
-    documents = 0
-    with (
-        LeftOutLines(clients.s3, plan.folder.left_out) as left_out,
-        progress("Checking documents", plan.input_folder.size_in_bytes) as advance,
-    ):
-        scan = InputScan(clients.s3, plan.input_folder, plan.profile.max_payload_in_mb, left_out)
-        for document in scan.documents(lambda file: advance(file.size_in_bytes)):
-            documents += scan.fits(document, len(document.text.encode()))
-        left_out.refuse(*([] if plan.is_strict else ["DocumentTooLarge"]))
-    if not documents:
-        left_out.refuse("InvalidEncoding")
-        raise InvalidInput(f"the files under {plan.input_folder.uri} hold blank lines only")
-    return dict(left_out.counts)
+    with progress("Checking documents", plan.input_folder.size_in_bytes) as advance:
+        return check_documents(
+            clients.s3,
+            plan.input_folder,
+            plan.folder,
+            max_payload_in_mb=plan.profile.max_payload_in_mb,
+            on_file=lambda file: advance(file.size_in_bytes),
+            is_strict=plan.is_strict,
+        )
 
 
 def _estimate(

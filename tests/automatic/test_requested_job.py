@@ -17,6 +17,7 @@ from batch_transform.requested_job import JobStarter
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.transform_job import describe_job
 from batch_transform.transform_message import AcceptedRequests, RequestedJob, TransformMessage
+from batch_transform.transform_profiles import STANDARD
 from batch_transform.transform_request import create_model_request
 from tests.automatic.conftest import BUCKET, MODEL_KEY, Site, until
 
@@ -140,8 +141,8 @@ def test_a_function_killed_before_creating_the_job_has_packed_for_the_next(
     assert describe_job(clients.sagemaker, job.job_name).input_uri == job.folder.shards
 
 
-class KilledWhilePacking:
-    """S3 for a function that dies at the record which would have closed the packing."""
+class KilledWhileReading:
+    """S3 for a function that dies at the file which would have told that the input was read."""
 
     def __init__(self, s3: Any) -> None:
         self._s3 = s3
@@ -153,22 +154,23 @@ class KilledWhilePacking:
         return getattr(self._s3, name)
 
     def put_object(self, **arguments: Any) -> Any:
-        self._is_dead = self._is_dead or arguments["Key"].endswith("/job.json")
+        self._is_dead = self._is_dead or arguments["Key"].endswith(("/job.json", "/checked.json"))
         return self.__getattr__("put_object")(**arguments)
 
 
-def test_while_one_call_packs_another_waits(
-    bare_site: Site, starter: JobStarter, request_job: Callable
+@pytest.mark.parametrize("profile", ["optimized", "standard"])
+def test_while_one_call_reads_another_waits(
+    bare_site: Site, starter: JobStarter, request_job: Callable, profile: str
 ) -> None:
-    """Two deliveries at once never pack into the same folder."""
-    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    """Two deliveries at once never pack into one folder, nor start what is still being checked."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"), profile=profile)
     clients = SimpleNamespace(
-        s3=KilledWhilePacking(starter.clients.s3), sagemaker=starter.clients.sagemaker
+        s3=KilledWhileReading(starter.clients.s3), sagemaker=starter.clients.sagemaker
     )
     with pytest.raises(Killed):
         JobStarter(clients, starter.model_name, 300).start(job)
 
-    with pytest.raises(NotYet, match="being packed"):
+    with pytest.raises(NotYet, match="being read"):
         starter.start(job)
     assert bare_site.jobs(job.job_name) == []
 
@@ -192,18 +194,19 @@ def test_a_call_that_could_not_look_for_the_job_holds_nobody_up(
     assert describe_job(starter.clients.sagemaker, job.job_name).input_uri == job.folder.shards
 
 
-def test_an_input_whose_packing_was_killed_runs_as_it_is(
-    bare_site: Site, starter: JobStarter, request_job: Callable
+@pytest.mark.parametrize("profile", ["optimized", "standard"])
+def test_an_input_whose_reading_was_killed_runs_as_it_is(
+    bare_site: Site, starter: JobStarter, request_job: Callable, profile: str
 ) -> None:
-    """After the time that a function has, nobody packs any more: no second try, no loss."""
-    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    """After the time that a function has, nobody reads any more: no second try, no loss."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"), profile=profile)
     clients = SimpleNamespace(
-        s3=KilledWhilePacking(starter.clients.s3), sagemaker=starter.clients.sagemaker
+        s3=KilledWhileReading(starter.clients.s3), sagemaker=starter.clients.sagemaker
     )
     with pytest.raises(Killed):
         JobStarter(clients, starter.model_name, 300).start(job)
 
-    # Long enough to pack a line, so only the age of request.json can tell that nobody does.
+    # Long enough to read a line, so only the age of request.json can tell that nobody does.
     late = JobStarter(starter.clients, starter.model_name, time_limit_in_seconds=1)
 
     def starts() -> bool:
@@ -212,7 +215,7 @@ def test_an_input_whose_packing_was_killed_runs_as_it_is(
         except NotYet:
             return False
 
-    until(starts, "the packing is given up for dead")
+    until(starts, "the reading is given up for dead")
     assert describe_job(starter.clients.sagemaker, job.job_name).input_uri == job.input_uri
     assert not bare_site.exists(job.folder.shards.key)
 
@@ -264,6 +267,25 @@ def test_input_that_is_no_text_leaves_nothing_behind(
 
     starter.clients.s3.put_object(Bucket=BUCKET, Key=f"{job.input_uri.key}a.txt", Body=b"good\n")
     assert starter.start(job)
+
+
+def test_a_standard_request_is_checked_as_the_script_checks_it(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """A document over the payload would cost its file all answers; other lines are told."""
+    path = bare_site.put_input(a=b"contract one\n" + b"x" * (STANDARD.max_payload_in_mb << 20))
+    job = request_job(path, profile="standard")
+    with pytest.raises(
+        InvalidInput, match=r"a\.txt line 2: .* does not fit into a request"
+    ):
+        starter.start(job)
+    assert not bare_site.exists(job.folder.root.key)
+
+    mended = {"Bucket": BUCKET, "Key": f"{job.input_uri.key}a.txt", "Body": b"contract one\n\n"}
+    starter.clients.s3.put_object(**mended)
+    assert starter.start(job)
+    assert json.loads(bare_site.read(job.folder.checked.key)) == {"left_out": {"EmptyDocument": 1}}
+    assert b'"a.txt", "line": 2' in bare_site.read(job.folder.left_out.key)
 
 
 def test_gzipped_input_is_refused_where_nothing_is_packed(
@@ -337,17 +359,19 @@ def test_one_id_for_two_requests_is_refused(
         starter.start(second)
 
 
-def test_a_full_quota_is_left_to_the_caller_and_packed_once(
-    bare_site: Site, clients: SimpleNamespace, starter: JobStarter, request_job: Callable
+@pytest.mark.parametrize(
+    ("profile", "kept"), [("optimized", "job.json"), ("standard", "checked.json")]
+)
+def test_a_full_quota_is_left_to_the_caller_and_the_input_read_once(
+    bare_site: Site, starter: JobStarter, request_job: Callable, profile: str, kept: str
 ) -> None:
-    """The packed input waits in the folder; the next try only starts the job."""
-    job = request_job(
-        bare_site.put_input(a=b"contract one\n"), instance_type="ml.g5.xlarge", instance_count=3
-    )
+    """It may wait for days: the next try finds in the folder that all was read, and goes on."""
+    path = bare_site.put_input(a=b"contract one\n")
+    job = request_job(path, profile=profile, instance_type="ml.g5.xlarge", instance_count=3)
     for _ in range(2):
         with pytest.raises(ClientError, match="ResourceLimitExceeded"):
             starter.start(job)
-        assert bare_site.exists(job.folder.record.key)
+        assert bare_site.exists(job.folder.root.child(kept).key)
 
 
 def test_a_model_deployed_while_a_request_waits_is_the_one_on_record(
