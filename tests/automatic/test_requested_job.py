@@ -275,9 +275,7 @@ def test_a_standard_request_is_checked_as_the_script_checks_it(
     """A document over the payload would cost its file all answers; other lines are told."""
     path = bare_site.put_input(a=b"contract one\n" + b"x" * (STANDARD.max_payload_in_mb << 20))
     job = request_job(path, profile="standard")
-    with pytest.raises(
-        InvalidInput, match=r"a\.txt line 2: .* does not fit into a request"
-    ):
+    with pytest.raises(InvalidInput, match=r"a\.txt line 2: .* does not fit into a request"):
         starter.start(job)
     assert not bare_site.exists(job.folder.root.key)
 
