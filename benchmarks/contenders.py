@@ -24,6 +24,7 @@ from src.forward_pass import (
     forward_pass_for,
     set_precision,
 )
+from src.linear_layers import linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, padded_micro_batches
 from src.precision import Precision
 
@@ -70,6 +71,14 @@ def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision)
         set_precision(model, precision, is_packed=True)
     else:
         forward_pass = forward_pass_for(model, 8192, precision)
+    return _all(forward_pass, documents)
+
+
+def bf16_in_stock_layers(folder: Path, documents: Sequence[Sequence[int]]) -> Contender:
+    """Packed rows and our linear layers within transformers' own ModernBERT layers."""
+    model = load(folder)
+    forward_pass = PackedForwardPass(model)
+    replace_linear_layers(model.base_model, linear_layer, torch.bfloat16)
     return _all(forward_pass, documents)
 
 

@@ -42,6 +42,7 @@ from src.token_windows import TokenWindows  # noqa: E402
 PIPELINE = "transformers pipeline, one text at a time, fp32"
 STOCK = "transformers bf16, sorted rectangles"
 OPENVINO = "OpenVINO bf16, sorted rectangles"
+STOCK_LAYERS = "bf16, packed, transformers' own layers"
 OURS = {precision: f"ours, {precision}" for precision in ("fp32", "bf16", "int8")}
 WEIGHTS = "model.safetensors"
 
@@ -141,6 +142,7 @@ def measure(folder: Path, texts: Sequence[str], rounds: int) -> list[Figure]:
     runs[STOCK] = contenders.stock_bf16(folder, documents)
     if contenders.has_openvino():
         runs[OPENVINO] = contenders.openvino_bf16(folder, documents)
+    runs[STOCK_LAYERS] = contenders.bf16_in_stock_layers(folder, documents)
     for precision, name in OURS.items():
         runs[name] = contenders.ours(folder, documents, Precision(precision))
     probabilities = {name: run().softmax(dim=-1) for name, run in runs.items()}  # warms up too
@@ -171,6 +173,9 @@ def measure(folder: Path, texts: Sequence[str], rounds: int) -> list[Figure]:
         Figure("fp32 change of a probability", fp32_change, 1e-5, 1e-5, at_most=True),
         Figure("int8 x pipeline", times(OURS["int8"], PIPELINE), 3, 4),
     ]
+    figures.append(
+        Figure("bf16 x transformers' own layers", times(OURS["bf16"], STOCK_LAYERS), 1.15, 1.15)
+    )
     if OPENVINO in runs:
         figures.append(Figure("bf16 x OpenVINO", times(OURS["bf16"], OPENVINO), 1.2, 1.5))
     return figures

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODEL_PACKAGES = {"flask", "numpy", "tokenizers", "torch", "transformers", "werkzeug"}
+MODEL_PACKAGES = {"flask", "numba", "numpy", "tokenizers", "torch", "transformers", "werkzeug"}
 
 FORBIDDEN = {
     "batch_transform": MODEL_PACKAGES | {"app", "custom_container", "local_aws", "src"},
@@ -15,6 +15,7 @@ FORBIDDEN = {
     "custom_container": {"batch_transform", "boto3", "botocore", "click", "fine_tuning"},
     "custom_container/app.py": {"torch", "transformers"},
     "custom_container/src": {"flask", "gunicorn", "werkzeug"},
+    "custom_container/src/cpu_kernels.py": {"torch", "transformers"},
     "custom_container/src/micro_batches.py": {"numpy", "torch", "transformers"},
     "fine_tuning": {"boto3", "botocore", "custom_container", "flask", "local_aws"},
     "local_aws": {"custom_container", "fine_tuning", "flask", "torch", "transformers"},

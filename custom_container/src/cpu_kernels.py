@@ -8,6 +8,8 @@ neither torch nor models.
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
+from threading import Lock
 from typing import Any, TypeVar
 
 import numba
@@ -21,18 +23,25 @@ Kernel = TypeVar("Kernel", bound=Callable[..., None])
 ROWS = 32
 LOG2_OF_E = np.float32(1.4426950408889634)
 LOWEST = np.float32(-3e38)
+# numba's own threads, which it has where there is no OpenMP library, serve one caller at a time.
+_one_at_a_time = Lock()
 # What is allowed to the compiler where sums are made: any order, so that they are made in parallel.
 FASTMATH = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
 
 
 def _kernel(function: Kernel) -> Kernel:
     """Compile `function` on its first call; kept for the next process where there is a place."""
-    compiled = numba.njit(parallel=True, fastmath=FASTMATH, error_model="numpy", nogil=True)(
-        function
-    )
+    compile_ = numba.njit(parallel=True, fastmath=FASTMATH, error_model="numpy", nogil=True)
+    compiled = compile_(function)
     with suppress(RuntimeError):
         compiled.enable_caching()
-    return compiled
+
+    @wraps(function)
+    def run(*arguments: Any) -> None:
+        with _one_at_a_time:
+            compiled(*arguments)
+
+    return run
 
 
 _part = numba.njit(fastmath=FASTMATH, error_model="numpy")

@@ -31,9 +31,9 @@ class FusedLayer(nn.Module):
         self._reach = None if window is None else window - 1
         # The first layer's input comes normed from the embeddings.
         self.attention_norm = layer.attn_norm
-        self.heads, self.joined = attention.Wqkv, attention.Wo
+        self.qkv, self.attention_out = attention.Wqkv, attention.Wo
         self.mlp_norm = layer.mlp_norm
-        self.halves, self.gated = mlp.Wi, mlp.Wo
+        self.mlp_in, self.mlp_out = mlp.Wi, mlp.Wo
 
     def forward(
         self,
@@ -46,22 +46,22 @@ class FusedLayer(nn.Module):
         stream = hidden_states[0]
         cosines, sines = (angles[0] for angles in position_embeddings)
         add_(stream, self._attended(stream, cosines, sines, packed_row))
-        normed = layer_norm(stream, self.mlp_norm, input_format(self.halves))
-        add_(stream, self.gated(gelu_gated(self.halves(normed))))
+        normed = layer_norm(stream, self.mlp_norm, input_format(self.mlp_in))
+        add_(stream, self.mlp_out(gelu_gated(self.mlp_in(normed))))
         return hidden_states
 
     def _attended(self, stream: Tensor, cosines: Tensor, sines: Tensor, row: PackedRow) -> Tensor:
         """What attention adds to the stream [tokens, hidden]."""
-        dtype = input_format(self.heads)
+        dtype = input_format(self.qkv)
         if isinstance(self.attention_norm, nn.LayerNorm):
             normed = layer_norm(stream, self.attention_norm, dtype)
         else:
             normed = stream.to(dtype)
-        query, key, value = rotated_heads(self.heads(normed), self._head_dim, cosines, sines)
+        query, key, value = rotated_heads(self.qkv(normed), self._head_dim, cosines, sines)
         attend = attention_for(query.device, query.dtype)
         scaling = self._head_dim**-0.5
         attended = attend(query, key, value, row, scaling=scaling, reach=self._reach)
-        return self.joined(attended.transpose(0, 1).flatten(1))
+        return self.attention_out(attended.transpose(0, 1).flatten(1))
 
 
 def fuse_layers(encoder: PreTrainedModel) -> None:
