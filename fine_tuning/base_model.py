@@ -17,10 +17,10 @@ from transformers import (
     set_seed,
 )
 
+from fine_tuning.columns import SEGMENT_SEPARATOR
 from fine_tuning.errors import FineTuningError
 from fine_tuning.evaluation import TEMPERATURE
 from fine_tuning.from_scratch import tiny_model, tiny_tokenizer
-from fine_tuning.labelled_texts import SEGMENT_SEPARATOR
 from fine_tuning.problem_types import ProblemType, head_config
 
 _HUB_PATIENCE_IN_SECONDS = 5

@@ -1,9 +1,9 @@
 """Options that several commands share: columns, the starting model, how to train.
 
-Knows click. Does not know what the values are used for.
+Knows click. Does not know what the values are used for, nor torch: `launch` checks with these very
+options, where it is missing, what the training job will be told.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
@@ -12,10 +12,8 @@ from typing import Any
 
 import click
 
-from fine_tuning.labelled_texts import LABEL_COLUMN, TEXT_COLUMN, Columns
-from fine_tuning.model_folder import check_may_write, holds_model
-from fine_tuning.problem_types import PROBLEM_TYPES
-from fine_tuning.training import FROM_SCRATCH_SETTINGS, TrainingSettings
+from fine_tuning.columns import LABEL_COLUMN, PROBLEM_TYPE_NAMES, TEXT_COLUMN, Columns
+from fine_tuning.training_settings import FROM_SCRATCH_SETTINGS, TrainingSettings
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -50,7 +48,7 @@ _COLUMN_OPTIONS = (
     ),
     click.option(
         "--problem-type",
-        type=click.Choice(list(PROBLEM_TYPES)),
+        type=click.Choice(PROBLEM_TYPE_NAMES),
         help="Else told from the label column: lists, numbers with a fraction, or classes.",
     ),
     click.option(
@@ -100,29 +98,16 @@ _SETTING_OPTIONS = (
     ),
     _setting("seed", click.IntRange(min=0)),
 )
-_OUTPUT_OPTIONS = (
-    click.option("--output-dir", type=FOLDER, default=FINAL_FOLDER, show_default=True),
-    click.option(
-        "--overwrite",
-        is_flag=True,
-        help="Replace a model there without asking.",
-    ),
-    click.option(
-        "--checkpoint-dir",
-        type=FOLDER,
-        help="Where a killed run finds how far it was.  [default: beside --output-dir]",
-    ),
-)
 
 
-def _all(options: tuple[Decorator, ...]) -> Decorator:
+def all_of(options: tuple[Decorator, ...]) -> Decorator:
+    """One decorator that adds these options in their order."""
     return lambda command: reduce(lambda wrapped, add: add(wrapped), reversed(options), command)
 
 
-column_options = _all(_COLUMN_OPTIONS)
-starting_options = _all(_STARTING_OPTIONS)
-setting_options = _all(_SETTING_OPTIONS)
-output_options = _all(_OUTPUT_OPTIONS)
+column_options = all_of(_COLUMN_OPTIONS)
+starting_options = all_of(_STARTING_OPTIONS)
+setting_options = all_of(_SETTING_OPTIONS)
 
 
 def columns_from(
@@ -141,19 +126,7 @@ def check_start(base_model: str | None, from_scratch: str | None) -> None:
         raise click.UsageError("Give either --base-model or --from-scratch.")
 
 
-def check_output_dir(output_dir: Path, overwrite: bool) -> None:
-    """Raises FineTuningError where a model lies there that nobody agrees to lose; asks a person."""
-    can_ask = holds_model(output_dir) and not overwrite and sys.stdin.isatty()
-    agreed = can_ask and click.confirm(f"{output_dir} holds a model. Replace it?", err=True)
-    check_may_write(output_dir, overwrite or agreed)
-
-
 def settings_from(base_model: str | None, chosen: dict[str, Any]) -> TrainingSettings:
     """The chosen settings, and for all others those that suit the starting model."""
     defaults = TrainingSettings() if base_model else FROM_SCRATCH_SETTINGS
     return replace(defaults, **{name: value for name, value in chosen.items() if value is not None})
-
-
-def checkpoint_dir_beside(output_dir: Path) -> Path:
-    """Where checkpoints lie unless the user says otherwise."""
-    return output_dir.with_name(f"{output_dir.name}.checkpoints")

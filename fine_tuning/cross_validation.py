@@ -7,13 +7,15 @@ import tempfile
 from pathlib import Path
 
 from fine_tuning.base_model import segment_separator, starting_model
+from fine_tuning.columns import Columns
 from fine_tuning.data_split import stratified_folds, stratified_split
 from fine_tuning.errors import FineTuningError
 from fine_tuning.evaluation import evaluate_classifier
-from fine_tuning.labelled_texts import Columns, read_training_file
+from fine_tuning.labelled_texts import read_training_file
 from fine_tuning.measures import Measures
-from fine_tuning.training import TrainingSettings, train_classifier
+from fine_tuning.training import train_classifier
 from fine_tuning.training_run import VALIDATION_SHARE, calibrate
+from fine_tuning.training_settings import TrainingSettings
 
 
 def cross_validate(

@@ -7,18 +7,13 @@ from pathlib import Path
 
 import click
 
-from fine_tuning.command_options import (
-    FILE,
-    FOLDER,
-    check_output_dir,
-    checkpoint_dir_beside,
-    output_options,
-)
+from fine_tuning.command_options import FILE, FOLDER
 from fine_tuning.demonstration_model import TRAINING_DOCUMENTS, make_demonstration_model
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
 from fine_tuning.evaluation_commands import print_measures
 from fine_tuning.labelled_texts import write_labelled_texts
+from fine_tuning.output_options import check_output_dir, checkpoint_dir_beside, output_options
 from fine_tuning.sample_documents import write_sample_documents
 from fine_tuning.training_progress import TrainingProgress
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
+from fine_tuning.columns import Columns
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
-from fine_tuning.labelled_texts import Columns, read_examples
+from fine_tuning.labelled_texts import read_examples
 from fine_tuning.problem_types import SingleLabel
-from fine_tuning.training import FROM_SCRATCH_SETTINGS
 from fine_tuning.training_run import FinishedRun, TrainingData, train_and_write
+from fine_tuning.training_settings import FROM_SCRATCH_SETTINGS
 
 HANDWRITTEN_FILE = Path(__file__).parent / "data" / "handwritten_disputes.csv"
 TRAINING_DOCUMENTS = 12_000

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from fine_tuning.columns import Columns
 from fine_tuning.command_options import (
     FILE,
     FILE_KINDS,
@@ -25,7 +26,7 @@ from fine_tuning.command_options import (
 )
 from fine_tuning.cross_validation import cross_validate
 from fine_tuning.evaluation import Evaluation, evaluate_classifier
-from fine_tuning.labelled_texts import Columns, LabelledText, read_examples
+from fine_tuning.labelled_texts import LabelledText, read_examples
 from fine_tuning.measures import ClassificationMeasures, Measures
 from fine_tuning.model_card import headline
 from fine_tuning.model_folder import load_model_folder

@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from fine_tuning.labelled_texts import SEGMENT_SEPARATOR
+from fine_tuning.columns import SEGMENT_SEPARATOR
 from fine_tuning.problem_types import ProblemType, head_config
 
 MAX_LENGTH_TOKENS = 8192

@@ -7,9 +7,10 @@ tokenizers or models. Every refusal names the file and the row.
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from fine_tuning.columns import LABEL_COLUMN, TEXT_COLUMN, Columns
 from fine_tuning.errors import FineTuningError
 from fine_tuning.label_columns import problem_posed_by, read_labels
 from fine_tuning.problem_types import (
@@ -21,10 +22,6 @@ from fine_tuning.problem_types import (
 )
 from fine_tuning.table_files import Row, Table, read_table
 
-TEXT_COLUMN = "text"
-LABEL_COLUMN = "label"
-SEGMENT_SEPARATOR = "[SEP]"
-
 
 @dataclass(frozen=True)
 class LabelledText:
@@ -34,24 +31,6 @@ class LabelledText:
     label: Label
     row: int = field(default=0, compare=False)
     """Its row in its file; 0 for a text that comes from none."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a file make up a document and its label."""
-
-    text: tuple[str, ...] = (TEXT_COLUMN,)
-    label: tuple[str, ...] = (LABEL_COLUMN,)
-    problem_type: str | None = None
-    """transformers' name of the problem; None to tell it from the label columns."""
-    separator: str = SEGMENT_SEPARATOR
-    """Stands between the segments where several text columns make one document."""
-    allow_no_label: bool = False
-    """Take multi-label rows to which no label applies."""
-
-    def parted_by(self, separator: str | None) -> "Columns":
-        """The same columns with a tokenizer's own separator; unchanged where it has none."""
-        return replace(self, separator=separator or self.separator)
 
 
 @dataclass(frozen=True)

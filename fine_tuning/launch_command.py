@@ -11,17 +11,40 @@ from pathlib import Path
 
 import click
 
+from fine_tuning.command_options import column_options, setting_options, starting_options
 from fine_tuning.errors import FineTuningError
 from fine_tuning.sagemaker_launch import TrainingJob, launch_training_job
+from fine_tuning.sagemaker_training_job import hyperparameter_arguments
+
+
+@click.command(add_help_option=False)
+@column_options
+@starting_options
+@setting_options
+def _train_by_hyperparameters(**_values: object) -> None:
+    """What hyperparameters may tell `train`; its files and folders are the job's own affair."""
 
 
 def _hyperparameters(
     _context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]
 ) -> dict[str, str]:
-    wrong = [pair for pair in pairs if "=" not in pair]
-    if wrong:
-        raise click.BadParameter(f"{wrong[0]!r} is not NAME=VALUE")
-    return dict(pair.split("=", 1) for pair in pairs)
+    """What the job is told, refused by the options that would refuse it on the machine."""
+    told: dict[str, str] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        name = name.replace("_", "-")
+        if not separator:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE")
+        if name == "base-model":
+            raise click.BadParameter("give --base-model itself")
+        if name in told:
+            raise click.BadParameter(f"{name!r} is given twice; several names go with commas")
+        told[name] = value
+    try:
+        _train_by_hyperparameters.make_context("train", hyperparameter_arguments(told))
+    except click.UsageError as error:
+        raise click.BadParameter(error.format_message()) from None
+    return told
 
 
 @click.command()
@@ -35,7 +58,7 @@ def _hyperparameters(
     multiple=True,
     metavar="NAME=VALUE",
     callback=_hyperparameters,
-    help="Any option of `train`, such as epochs=4 or label-column=topic; give it once for each.",
+    help="An option of `train` on columns or training, such as epochs=4; give it once for each.",
 )
 @click.option("--s3-output", required=True, help="S3 folder for the model artifact.")
 @click.option("--s3-checkpoints", help="S3 folder; a spot job that is interrupted goes on from it.")

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedConfig
 
+from fine_tuning.columns import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+
 Label = str | tuple[str, ...] | float
 """A class · the labels that apply · a number."""
 
@@ -50,7 +52,7 @@ class SingleLabel:
     """Exactly one class a document."""
 
     labels: tuple[str, ...]
-    name: str = field(default="single_label_classification", init=False)
+    name: str = field(default=SINGLE_LABEL, init=False)
     best_metric: str = field(default="macro_f1", init=False)
     greater_is_better: bool = field(default=True, init=False)
 
@@ -84,7 +86,7 @@ class MultiLabel:
     """Any number of labels a document, each on its own."""
 
     labels: tuple[str, ...]
-    name: str = field(default="multi_label_classification", init=False)
+    name: str = field(default=MULTI_LABEL, init=False)
     best_metric: str = field(default="macro_f1", init=False)
     greater_is_better: bool = field(default=True, init=False)
 
@@ -122,7 +124,7 @@ class Regression:
 
     labels: tuple[str]
     """The name of what is measured, from the file's column."""
-    name: str = field(default="regression", init=False)
+    name: str = field(default=REGRESSION, init=False)
     best_metric: str = field(default="mean_absolute_error", init=False)
     greater_is_better: bool = field(default=False, init=False)
 

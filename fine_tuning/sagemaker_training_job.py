@@ -6,6 +6,7 @@ input/config/hyperparameters.json, input/data/CHANNEL/, checkpoints/, model/, ou
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,17 +43,9 @@ class TrainingJobFolders:
 def train_arguments(folders: TrainingJobFolders) -> list[str]:
     """The options of `train` for this job.
 
-    A hyperparameter is named as its option, `text-column` or `text_column`; an empty one is a flag,
-    as is the string `true`. A channel `base_model` stands for --base-model, so that the job needs
-    no hub.
+    A channel `base_model` stands for --base-model, so that the job needs no hub.
     """
     options = {
-        name.replace("_", "-"): _unquoted(value)
-        for name, value in folders.hyperparameters().items()
-        # The SDK passes facts of its own (its program, its region) among ours.
-        if not name.startswith("sagemaker_")
-    }
-    options |= {
         "output-dir": str(folders.root / "model"),
         "checkpoint-dir": str(folders.root / "checkpoints"),
     }
@@ -61,7 +54,22 @@ def train_arguments(folders: TrainingJobFolders) -> list[str]:
             options[channel] = str(_only_file(folder))
     if folder := folders.channel(BASE_MODEL_CHANNEL):
         options["base-model"] = str(folder)
-    return [argument for name, value in options.items() for argument in _option(name, value)]
+    return hyperparameter_arguments(folders.hyperparameters()) + hyperparameter_arguments(options)
+
+
+def hyperparameter_arguments(hyperparameters: Mapping[str, str]) -> list[str]:
+    """The options of `train` that hyperparameters stand for.
+
+    Each is named as its option, `text-column` or `text_column`; an empty one is a flag, as is the
+    string `true`.
+    """
+    return [
+        argument
+        for name, value in hyperparameters.items()
+        # The SDK passes facts of its own (its program, its region) among ours.
+        if not name.startswith("sagemaker_")
+        for argument in _option(name.replace("_", "-"), _unquoted(value))
+    ]
 
 
 def write_failure(folders: TrainingJobFolders, message: str) -> None:

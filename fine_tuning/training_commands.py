@@ -12,18 +12,16 @@ from fine_tuning.command_options import (
     FILE,
     FILE_KINDS,
     FOLDER,
-    check_output_dir,
     check_start,
-    checkpoint_dir_beside,
     column_options,
     columns_from,
-    output_options,
     setting_options,
     settings_from,
     starting_options,
 )
 from fine_tuning.duplicates import Duplicate
 from fine_tuning.evaluation_commands import print_measures
+from fine_tuning.output_options import check_output_dir, checkpoint_dir_beside, output_options
 from fine_tuning.sagemaker_training_job import TrainingJobFolders, train_arguments, write_failure
 from fine_tuning.training_progress import TrainingProgress
 from fine_tuning.training_run import TrainingData, TrainingFiles, train_and_write

@@ -15,11 +15,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallba
 from fine_tuning import pictures
 from fine_tuning.base_model import segment_separator, starting_model
 from fine_tuning.calibration import fitted_temperature
+from fine_tuning.columns import Columns
 from fine_tuning.data_split import stratified_split
 from fine_tuning.duplicates import Duplicate, duplicates_across
 from fine_tuning.evaluation import TEMPERATURE, document_logits, evaluate_classifier
 from fine_tuning.labelled_texts import (
-    Columns,
     LabelledText,
     read_examples,
     read_training_file,
@@ -28,7 +28,8 @@ from fine_tuning.measures import Measures, measured
 from fine_tuning.model_card import model_card
 from fine_tuning.model_folder import write_model_folder
 from fine_tuning.problem_types import ProblemType, Regression, problem_type_of
-from fine_tuning.training import TrainingSettings, train_classifier
+from fine_tuning.training import train_classifier
+from fine_tuning.training_settings import TrainingSettings
 
 VALIDATION_SHARE = 0.1
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fine_tuning.columns import Columns
 from fine_tuning.demonstration_model import HANDWRITTEN_FILE
 from fine_tuning.evaluation import evaluate_classifier
-from fine_tuning.labelled_texts import Columns, read_training_file
+from fine_tuning.labelled_texts import read_training_file
 from fine_tuning.model_folder import load_model_folder
 
 FOLDER = Path(__file__).parents[2] / "modernbert_dispute_classifier" / "final"

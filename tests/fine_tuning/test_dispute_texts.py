@@ -5,10 +5,11 @@ from collections import Counter
 
 import pytest
 
+from fine_tuning.columns import Columns
 from fine_tuning.demonstration_model import HANDWRITTEN_FILE
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts, long_dispute_text
-from fine_tuning.labelled_texts import Columns, LabelledText, read_training_file
+from fine_tuning.labelled_texts import LabelledText, read_training_file
 
 _LONGEST_SHARED_RUN_IN_WORDS = 7
 

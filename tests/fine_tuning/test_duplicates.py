@@ -1,8 +1,9 @@
 """Texts that were trained on and are measured on as well."""
 
+from fine_tuning.columns import Columns
 from fine_tuning.demonstration_model import HANDWRITTEN_FILE
 from fine_tuning.duplicates import duplicates_across
-from fine_tuning.labelled_texts import Columns, LabelledText, read_training_file
+from fine_tuning.labelled_texts import LabelledText, read_training_file
 
 
 def test_exact_and_near_duplicates_are_found_with_their_rows():

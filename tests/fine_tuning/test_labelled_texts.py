@@ -7,15 +7,15 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from fine_tuning.columns import PROBLEM_TYPE_NAMES, Columns
 from fine_tuning.errors import FineTuningError
 from fine_tuning.labelled_texts import (
-    Columns,
     LabelledText,
     read_examples,
     read_training_file,
     write_labelled_texts,
 )
-from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
+from fine_tuning.problem_types import PROBLEM_TYPES, MultiLabel, Regression, SingleLabel
 
 ROWS = [{"text": f"text {place}", "label": "AB"[place % 2]} for place in range(4)]
 
@@ -167,3 +167,8 @@ def test_a_label_unseen_in_training_is_refused(tmp_path):
     path = written(tmp_path / "test.csv", "text,label\nx,A\ny,C\n")
     with pytest.raises(FineTuningError, match=r"row 3: the label 'C' is not one"):
         read_examples(path, Columns(), SingleLabel(("A", "B")))
+
+
+def test_a_problem_can_be_asked_for_by_each_name_that_there_is():
+    """The options know the names alone, which is all that can be known without torch."""
+    assert tuple(PROBLEM_TYPES) == PROBLEM_TYPE_NAMES

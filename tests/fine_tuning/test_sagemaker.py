@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -117,6 +119,41 @@ def test_a_dry_run_prints_the_job():
     )
     assert run.exit_code == 0, run.output
     assert json.loads(run.output)["hyperparameters"] == {"from-scratch": "tiny"}
+
+
+@pytest.mark.parametrize(
+    ("hyperparameter", "sentence"),
+    [
+        ("epoch=4", "No such option '--epoch'"),
+        ("epochs=0", "Invalid value for '--epochs'"),
+        ("batch_size=many", "Invalid value for '--batch-size'"),
+        ("from-scratch=huge", "Invalid value for '--from-scratch'"),
+        ("problem-type=classes", "Invalid value for '--problem-type'"),
+        ("weigh-classes=false", "false"),
+        ("seed=", "'--seed' requires an argument"),
+        ("output-dir=/tmp/model", "No such option '--output-dir'"),
+        ("base-model=org/base", "give --base-model itself"),
+        ("max-length=64", "'max-length' is given twice"),
+        ("epochs", "'epochs' is not NAME=VALUE"),
+    ],
+)
+def test_a_wrong_hyperparameter_is_refused_before_it_is_paid_for(hyperparameter, sentence):
+    """By the options that would refuse it on the machine, whether it is the name or the value."""
+    options = ["--hyperparameter", "max_length=32", "--hyperparameter", hyperparameter]
+    run = CliRunner().invoke(launch, [*options, "--dry-run"])
+    assert run.exit_code == 2
+    assert sentence in " ".join(run.output.split())
+
+
+def test_launching_needs_no_training_package():
+    """The SDK's environment has no torch: whatever `launch` imports must do without."""
+    blocked = ("torch", "transformers", "numpy", "pandas")
+    script = f"import sys; sys.modules.update(dict.fromkeys({blocked}))\n"
+    script += "import fine_tuning.launch_command"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_job_takes_the_code_and_its_requirements_along(request, tmp_path):

@@ -14,7 +14,8 @@ from fine_tuning.errors import FineTuningError
 from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.length_groups import LengthGroupedSampler
 from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
-from fine_tuning.training import TrainingSettings, train_classifier
+from fine_tuning.training import train_classifier
+from fine_tuning.training_settings import TrainingSettings
 
 EXAMPLES = list(dispute_texts(load_grammar(), 100, seed=5))
 CHANCE = random.Random(7)  # noqa: S311 (steps and lengths, not secrets)
