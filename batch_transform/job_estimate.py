@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from batch_transform.packed_input import shard_bytes_for
-from batch_transform.prices import HourlyPrice
+from batch_transform.prices import HourlyPrice, written_out
 
 START_UP_IN_SECONDS = 240
 """Assumed: fetching image and model and loading it. Billed like the work itself."""
@@ -64,7 +64,7 @@ class JobEstimate:
     def __str__(self) -> str:
         about = "" if self.is_exact else "about "
         packed = f" in {self.shards} shards" if self.shards else ""
-        cost = "an unknown price" if self.dollars is None else f"${self.dollars:.2f}"
+        cost = "an unknown price" if self.dollars is None else written_out(self.dollars)
         return (
             f"{self.files:,} files, {about}{self.documents:,} documents, about {self.tokens:,} "
             f"tokens{packed}; on {self.instance_count} x {self.instance_type} about "

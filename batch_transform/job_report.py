@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from batch_transform.prices import written_out
 from batch_transform.report_style import STYLE
 from batch_transform.review_list import DoubtfulDocument
 
@@ -71,7 +72,7 @@ def _tiles(summary: dict[str, Any]) -> str:
         "mean confidence": _or_unknown(summary["mean_confidence"], "{:.1%}"),
         summary["instance_type"]: f"{summary['instance_count']} x",
         "billed": _or_unknown(summary["billed_seconds"], "{:,} s"),
-        "cost": _or_unknown(summary["dollars"], "${:,.2f}"),
+        "cost": written_out(summary["dollars"]),
         "tokens": _or_unknown(summary["tokens"], "{:,}"),
     }
     cells = (

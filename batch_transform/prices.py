@@ -39,6 +39,13 @@ class HourlyPrice:
         return round(self.dollars * instance_seconds / 3600, 4)
 
 
+def written_out(dollars: float | None) -> str:
+    """Return a cost as people write it; less than a cent is not nothing."""
+    if dollars is None:
+        return "unknown"
+    return "under $0.01" if 0 < dollars < 0.01 else f"${dollars:,.2f}"
+
+
 def hourly_price(pricing: Any, instance_type: str, region: str | None) -> HourlyPrice:
     """Return the price of a transform instance in *region*; no answer of AWS is no failure."""
     try:

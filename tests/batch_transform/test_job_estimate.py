@@ -20,7 +20,7 @@ from batch_transform.job_estimate import (
     estimate_job,
 )
 from batch_transform.naming import S3Uri
-from batch_transform.prices import TABLE, HourlyPrice, hourly_price
+from batch_transform.prices import TABLE, HourlyPrice, hourly_price, written_out
 from batch_transform.service_contract import violations
 from batch_transform.throughput import expected_throughput
 
@@ -209,3 +209,18 @@ def test_an_image_stays_as_it_is_where_ecr_does_not_answer() -> None:
     silent = Answers(EndpointConnectionError(endpoint_url="https://x"))
     assert pin_digest(silent, f"{IMAGE}:v1") == f"{IMAGE}:v1"
     assert pin_digest(silent, f"{IMAGE}@{DIGEST}") == f"{IMAGE}@{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    ("dollars", "written"),
+    [
+        (None, "unknown"),
+        (0, "$0.00"),
+        (0.0031, "under $0.01"),
+        (0.01, "$0.01"),
+        (1234.5, "$1,234.50"),
+    ],
+)
+def test_a_cost_is_written_as_people_write_it(dollars: float | None, written: str) -> None:
+    """Eight seconds of a GPU cost something, if less than a cent."""
+    assert written_out(dollars) == written
