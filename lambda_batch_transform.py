@@ -76,7 +76,7 @@ def handle_completion(event: dict[str, Any], _context: Any) -> None:
 
 @cache
 def _clients(kms_key_id: str | None, tags: str) -> AwsClients:
-    """Return the clients that all calls of one process share, those that write with one key."""
+    """Return the clients that all calls of one process share, those that write alike."""
     return AwsClients(None, kms_key_id, tags_in(tags))
 
 
