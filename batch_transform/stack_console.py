@@ -29,7 +29,7 @@ def deploy(
     """
     for remark in plan.remarks():
         terminal.say(remark)
-    name = f"deploy-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    name = f"deploy-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"  # CloudFormation takes a name once
     proposed = stack.propose(name, plan.template, plan.parameters, plan.tags)
     changes = proposed.changes if proposed else []
     terminal.print_changes(changes)
