@@ -71,7 +71,7 @@ $(CHECKOV)/.installed: requirements-checkov.txt
 	$(CHECKOV)/bin/python -m pip install --quiet --requirement requirements-checkov.txt
 	@touch $@
 
-$(BENCHMARKS)/.installed: requirements-benchmarks.txt custom_container/requirements.txt
+$(BENCHMARKS)/.installed: requirements-benchmarks.txt requirements.txt custom_container/requirements.txt
 	$(PYTHON) -m venv $(BENCHMARKS)
 	$(BENCHMARKS)/bin/python -m pip install --quiet --requirement requirements-benchmarks.txt
 	@touch $@
