@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     DataCollatorWithPadding,
-    EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -26,8 +25,10 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 
 from fine_tuning.checkpoints import checkpoint_to_resume, remove_checkpoints
+from fine_tuning.early_stopping import EarlyStopping
 from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.length_groups import LengthGroupedSampler
 from fine_tuning.measures import measured
@@ -71,12 +72,13 @@ def train_classifier(
         settings = replace(settings, token_dropout=0.0)
     max_length = min(settings.max_length, tokenizer.model_max_length)
     resume_from = checkpoint_to_resume(checkpoint_dir, run_digest)
+    arguments = _training_arguments(checkpoint_dir, settings, problem)
     trainer = _ClassifierTrainer(
         problem=problem,
         settings=settings,
         weights=_class_weights(problem, training, settings),
         model=model,
-        args=_training_arguments(checkpoint_dir, settings, problem),
+        args=arguments,
         data_collator=DataCollatorWithPadding(tokenizer),
         train_dataset=_rows(tokenizer, training, problem, scale, max_length),
         eval_dataset=_rows(tokenizer, validation, problem, scale, max_length),
@@ -85,7 +87,13 @@ def train_classifier(
         callbacks=list(callbacks),
     )
     if settings.patience:
-        trainer.add_callback(EarlyStoppingCallback(settings.patience))
+        stopping = EarlyStopping(settings.patience)
+        trainer.add_callback(stopping)
+        if resume_from:
+            state = TrainerState.load_from_json(str(resume_from / TRAINER_STATE_NAME))
+            # Killed after its last epoch: the Trainer would begin another one before it asked.
+            if stopping.has_ended(state, arguments):
+                arguments.num_train_epochs = state.epoch
     trainer.remove_callback(PrinterCallback)
     if settings.checkpoint_steps:
         trainer.add_callback(

@@ -1,6 +1,7 @@
 """Training: what is padded, what is weighed, and that a killed run ends as an unbroken one."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -88,6 +89,37 @@ class StepsSeen(TrainerCallback):
     def on_step_begin(self, args, state, control, **_):
         if self.first is None:
             self.first = state.global_step
+
+
+class KilledOnSaving(TrainerCallback):
+    """Ends training right after the checkpoint of a step."""
+
+    def __init__(self, step):
+        self._step = step
+
+    def on_save(self, args, state, control, **_):
+        if state.global_step == self._step:
+            raise Killed
+
+
+class LastStep(TrainerCallback):
+    """Remembers where training ended."""
+
+    def on_train_end(self, args, state, control, **_):
+        self.number = state.global_step
+
+
+# The measure stands still, so the second and third epoch, of 8 steps each, are not better.
+@pytest.mark.parametrize("kill", [None, KillAt(17), KilledOnSaving(24)], ids=type)
+def test_a_killed_run_stops_as_early_as_an_unbroken_one(tmp_path, kill):
+    """Epochs without improvement count on where the kill was, also after the last of them."""
+    settings = replace(SETTINGS, epochs=6, learning_rate=1e-12, patience=2, checkpoint_steps=None)
+    if kill:
+        with pytest.raises(Killed):
+            trained(tmp_path / "run", [kill], settings=settings)
+    last_step = LastStep()
+    trained(tmp_path / "run", [last_step], settings=settings)
+    assert last_step.number == 24
 
 
 def test_checkpoints_of_another_run_are_refused(tmp_path):
