@@ -31,10 +31,20 @@ def checkpoint_to_resume(folder: Path, run_digest: str) -> Path | None:
     return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Removes what a finished run no longer needs, and nothing else that lies there."""
+def checkpoint_dir_beside(output_dir: Path) -> Path:
+    """Where checkpoints lie unless the user says otherwise."""
+    folder = output_dir.resolve()
+    return folder.with_name(f"{folder.name}.checkpoints")
+
+
+def remove_checkpoints(folder: Path, *, with_folder: bool) -> None:
+    """Removes what a finished run no longer needs, and nothing else that lies there.
+
+    ``with_folder`` removes the folder too where nothing else lies there. A folder that was given
+    stays: it may be a mount.
+    """
     for path in folder.glob("checkpoint-*"):
         shutil.rmtree(path)
     (folder / _RUN_FILE).unlink(missing_ok=True)
-    if not any(folder.iterdir()):
+    if with_folder and not any(folder.iterdir()):
         folder.rmdir()

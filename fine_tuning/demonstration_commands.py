@@ -13,7 +13,7 @@ from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
 from fine_tuning.evaluation_commands import print_measures
 from fine_tuning.labelled_texts import write_labelled_texts
-from fine_tuning.output_options import check_output_dir, checkpoint_dir_beside, output_options
+from fine_tuning.output_options import check_output_dir, output_options
 from fine_tuning.sample_documents import write_sample_documents
 from fine_tuning.training_progress import TrainingProgress
 
@@ -39,7 +39,7 @@ def demonstration_model(
     check_output_dir(output_dir, overwrite)
     run = make_demonstration_model(
         output_dir,
-        checkpoint_dir or checkpoint_dir_beside(output_dir),
+        checkpoint_dir,
         documents,
         callbacks=[TrainingProgress()],
     )

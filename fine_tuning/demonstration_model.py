@@ -43,7 +43,7 @@ English, letter case ignored; documents of up to 8,192 tokens, trained on the fi
 
 def make_demonstration_model(
     output_dir: Path,
-    checkpoint_dir: Path,
+    checkpoint_dir: Path | None,
     documents: int = TRAINING_DOCUMENTS,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> FinishedRun:

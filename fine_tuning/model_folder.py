@@ -5,6 +5,7 @@ Knows which files it holds and checks that it may be written. Does not know how 
 
 import csv
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -36,13 +37,20 @@ def holds_model(folder: Path) -> bool:
 
 
 def check_may_write(folder: Path, overwrite: bool) -> None:
-    """Raises FineTuningError where ``folder`` holds a model that may not be replaced."""
+    """Raises FineTuningError where ``folder`` cannot be written, or holds a model that may not be
+    replaced."""
     if holds_model(folder) and not overwrite:
         raise FineTuningError(
             f"{folder} already holds a model. Give another --output-dir, or --overwrite."
         )
-    if folder.exists() and not folder.is_dir():
-        raise FineTuningError(f"{folder} is a file. Give a folder as --output-dir.")
+    there_already = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there_already.is_dir():
+        raise FineTuningError(f"{there_already} is a file. Give a folder as --output-dir.")
+    if not os.access(there_already, os.W_OK | os.X_OK):
+        raise FineTuningError(
+            f"{there_already} may not be written to. Give another --output-dir, or the right to "
+            "write there."
+        )
 
 
 def write_model_folder(

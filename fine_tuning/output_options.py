@@ -32,8 +32,3 @@ def check_output_dir(output_dir: Path, overwrite: bool) -> None:
     can_ask = holds_model(output_dir) and not overwrite and sys.stdin.isatty()
     agreed = can_ask and click.confirm(f"{output_dir} holds a model. Replace it?", err=True)
     check_may_write(output_dir, overwrite or agreed)
-
-
-def checkpoint_dir_beside(output_dir: Path) -> Path:
-    """Where checkpoints lie unless the user says otherwise."""
-    return output_dir.with_name(f"{output_dir.name}.checkpoints")

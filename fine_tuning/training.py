@@ -27,7 +27,7 @@ from transformers import (
 )
 from transformers.trainer import TRAINER_STATE_NAME
 
-from fine_tuning.checkpoints import checkpoint_to_resume, remove_checkpoints
+from fine_tuning.checkpoints import checkpoint_to_resume
 from fine_tuning.early_stopping import EarlyStopping
 from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.length_groups import LengthGroupedSampler
@@ -61,7 +61,8 @@ def train_classifier(
 
     A run that was killed goes on from its last checkpoint in ``checkpoint_dir`` when the same
     ``run_digest`` is given, and ends with the weights it would have ended with; FineTuningError
-    where another run's checkpoints lie there. They are removed at the end.
+    where another run's checkpoints lie there. They stay until `remove_checkpoints`: whatever fails
+    after training must not cost the training.
     """
     set_seed(settings.seed)
     problem = problem_type_of(model.config)
@@ -102,7 +103,6 @@ def train_classifier(
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     scale.fold_into(model)
     model.eval()
-    remove_checkpoints(checkpoint_dir)
     return TrainingHistory(_by_epoch(trainer.state.log_history))
 
 

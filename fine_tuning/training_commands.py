@@ -21,7 +21,7 @@ from fine_tuning.command_options import (
 )
 from fine_tuning.duplicates import Duplicate
 from fine_tuning.evaluation_commands import print_measures
-from fine_tuning.output_options import check_output_dir, checkpoint_dir_beside, output_options
+from fine_tuning.output_options import check_output_dir, output_options
 from fine_tuning.sagemaker_training_job import TrainingJobFolders, train_arguments, write_failure
 from fine_tuning.training_progress import TrainingProgress
 from fine_tuning.training_run import TrainingData, TrainingFiles, train_and_write
@@ -67,7 +67,7 @@ def train(
         base_model,
         settings,
         output_dir=output_dir,
-        checkpoint_dir=checkpoint_dir or checkpoint_dir_beside(output_dir),
+        checkpoint_dir=checkpoint_dir,
         callbacks=[TrainingProgress()],
     )
     for name, measures in run.measured_on.items():

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallba
 from fine_tuning import pictures
 from fine_tuning.base_model import segment_separator, starting_model
 from fine_tuning.calibration import fitted_temperature
+from fine_tuning.checkpoints import checkpoint_dir_beside, remove_checkpoints
 from fine_tuning.columns import Columns
 from fine_tuning.data_split import stratified_split
 from fine_tuning.duplicates import Duplicate, duplicates_across
@@ -103,19 +104,21 @@ def train_and_write(
     settings: TrainingSettings,
     *,
     output_dir: Path,
-    checkpoint_dir: Path,
+    checkpoint_dir: Path | None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> FinishedRun:
     """Trains, calibrates on the validation rows, measures and writes ``output_dir``.
 
     ``base_model`` None starts from a small untrained model. Raises FineTuningError for a base
-    model that cannot be loaded.
+    model that cannot be loaded. Checkpoints lie beside ``output_dir`` where ``checkpoint_dir`` is
+    None, and are removed when all the rest is done.
     """
+    checkpoints = checkpoint_dir or checkpoint_dir_beside(output_dir)
     texts = [example.text for example in data.training]
     model, tokenizer = starting_model(base_model, data.problem, texts, settings.seed)
     history = train_classifier(
         *(model, tokenizer, data.training, data.validation, settings),
-        checkpoint_dir=checkpoint_dir,
+        checkpoint_dir=checkpoints,
         run_digest=_digest(data, base_model, settings),
         callbacks=callbacks,
     )
@@ -133,6 +136,7 @@ def train_and_write(
     pictures.draw_training_curve(history, data.problem.best_metric, output_dir)
     pictures.draw_answers(data.problem, data.validation, evaluations["validation"], output_dir)
     pictures.draw_calibration(uncalibrated, evaluations["validation"].measures, output_dir)
+    remove_checkpoints(checkpoints, with_folder=checkpoint_dir is None)
     return FinishedRun(measured_on, getattr(model.config, TEMPERATURE))
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from fine_tuning.command_line import main
 from fine_tuning.model_folder import load_model_folder, write_model_folder
 
 
@@ -106,6 +107,34 @@ def test_a_folder_that_holds_a_model_is_kept(fine_tuning, model_dir, disputes_fi
     assert run.exit_code == 1
     assert "already holds a model" in run.stderr
     assert (model_dir / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_that_fails_after_training_is_not_trained_again(fine_tuning, disputes_file, tmp_path):
+    """Checkpoints go when the folder is written; until then the same command goes on from them."""
+    folder, checkpoints = tmp_path / "final", tmp_path / "checkpoints"
+    command = (
+        *("train", "--train", disputes_file, "--from-scratch", "tiny", "--output-dir", folder),
+        *("--checkpoint-dir", checkpoints, "--epochs", 1, "--max-length", 16),
+    )
+    (folder / "MODEL_CARD.md").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        main([str(argument) for argument in command])
+    (folder / "MODEL_CARD.md").rmdir()
+    again = fine_tuning(*command, "--overwrite")
+    assert again.exit_code == 0, again.stderr
+    assert "epoch=" not in again.stderr
+    assert list(checkpoints.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_training(fine_tuning, tmp_path):
+    """Nothing can lie below a file."""
+    (tmp_path / "notes.txt").touch()
+    run = fine_tuning(
+        *("train", "--train", "nowhere.csv", "--from-scratch", "tiny"),
+        *("--output-dir", tmp_path / "notes.txt" / "final"),
+    )
+    assert run.exit_code == 1
+    assert "notes.txt is a file. Give a folder as --output-dir" in run.stderr
 
 
 class Terminal(io.StringIO):

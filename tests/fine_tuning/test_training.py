@@ -2,13 +2,14 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import TrainerCallback
 
 from fine_tuning.base_model import starting_model
-from fine_tuning.checkpoints import checkpoint_to_resume
+from fine_tuning.checkpoints import checkpoint_dir_beside, checkpoint_to_resume
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
 from fine_tuning.errors import FineTuningError
@@ -78,7 +79,6 @@ def test_a_killed_run_goes_on_to_the_weights_of_an_unbroken_one(unbroken, tmp_pa
     assert steps_after.first >= 3
     for name, weights in unbroken.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], weights, rtol=0, atol=1e-6)
-    assert not (tmp_path / "run").exists()
 
 
 class StepsSeen(TrainerCallback):
@@ -127,6 +127,13 @@ def test_checkpoints_of_another_run_are_refused(tmp_path):
     checkpoint_to_resume(tmp_path / "run", "one digest")
     with pytest.raises(FineTuningError, match="checkpoints of a run with other data"):
         checkpoint_to_resume(tmp_path / "run", "another digest")
+
+
+def test_checkpoints_lie_beside_the_folder_that_is_written(tmp_path, monkeypatch):
+    """Also where that is the folder one stands in, which has no name as it is typed."""
+    (tmp_path / "final").mkdir()
+    monkeypatch.chdir(tmp_path / "final")
+    assert checkpoint_dir_beside(Path()) == tmp_path / "final.checkpoints"
 
 
 def test_half_a_checkpoint_is_passed_over(tmp_path):
