@@ -34,8 +34,9 @@ _CONFIG = Config(
     read_timeout=60,
     max_pool_connections=32,
 )
-# Signed URLs else bear the old signature, which newer regions and encrypted objects refuse.
-_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4"))
+# Signed URLs else bear the old signature, which newer regions and encrypted objects refuse, and
+# name the global endpoint, which redirects or refuses whatever lies in another region.
+_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
 
 PRICE_LIST_REGION = "us-east-1"
 """The Price List API answers in few regions, and there for all of them."""

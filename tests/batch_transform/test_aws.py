@@ -1,5 +1,7 @@
 """Foreign errors become sentences with a remedy."""
 
+from urllib.parse import urlsplit
+
 import boto3
 import pytest
 from botocore.exceptions import (
@@ -10,7 +12,7 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from batch_transform.aws import check_bucket, exists_in_s3, explain
+from batch_transform.aws import AwsClients, check_bucket, exists_in_s3, explain
 from batch_transform.errors import AwsRefused
 from batch_transform.naming import S3Uri
 
@@ -82,3 +84,17 @@ def test_what_aws_refused_is_quoted_with_the_remedy(code: str, told: str) -> Non
 def test_what_never_reached_aws_is_explained(error: Exception, told: str) -> None:
     """Neither a class name nor a traceback, but what to mend."""
     assert told in explain(error)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-central-1", "ap-southeast-3"])
+def test_a_signed_url_goes_to_the_endpoint_of_its_region(
+    monkeypatch: pytest.MonkeyPatch, region: str
+) -> None:
+    """The global endpoint would redirect it, or refuse its signature."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    place = {"Bucket": "legal-documents", "Key": "input/a.txt"}
+    url = AwsClients(region).s3.generate_presigned_url("get_object", Params=place)
+    host = "s3.amazonaws.com" if region == "us-east-1" else f"s3.{region}.amazonaws.com"
+    assert urlsplit(url).hostname == f"legal-documents.{host}"
