@@ -2,8 +2,8 @@
 Small objects, read by the thousand: botocore signs each request, its transport sends it.
 
 Around a request for a few hundred bytes botocore's own GetObject takes three times the processor
-time of the request. Whatever is not answered with the object at once is asked for again in that
-ordinary way, which knows retries, redirects and what an error means.
+time of the request. Whatever is not answered with the whole object at once is asked for again in
+that ordinary way, which knows retries, redirects and what an error means.
 """
 
 from typing import Any
@@ -47,7 +47,8 @@ class SmallObjects:
             answer = self._transport.send(request.prepare())
         except BotoCoreError:  # its text may hold the signed URL: nobody is shown it
             return None
-        return answer.content if answer.status_code == 200 else None
+        is_whole = answer.headers.get("Content-Length") == str(len(answer.content))
+        return answer.content if answer.status_code == 200 and is_whole else None
 
 
 def _transport_like(s3: Any) -> URLLib3Session:

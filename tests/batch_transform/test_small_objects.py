@@ -1,5 +1,8 @@
 """Small objects: read in the quick way where that works, in the ordinary way where it does not."""
 
+import socketserver
+from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -53,6 +56,37 @@ def test_what_is_not_answered_at_once_is_read_in_the_ordinary_way(
     address = f"{local_aws.endpoint_url}/{path}" if path else "http://127.0.0.1:9/nobody-listens"
     s3 = WatchedS3(clients.s3, address)
     assert SmallObjects(s3).read(*put(clients, bucket, "a", b"words")) == b"words"
+    assert s3.ordinary_requests == 1
+
+
+class CutAnswers(socketserver.BaseRequestHandler):
+    """Promises more than it sends, or does not say how much there is."""
+
+    length = b""
+
+    def handle(self) -> None:
+        """Answer one request with two words of five."""
+        self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\n" + self.length + b"\r\nfirst words")
+
+
+@pytest.fixture(params=[b"Content-Length: 100\r\n", b""])
+def cut_answers(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server whose answers break off."""
+    handler = type("Handler", (CutAnswers,), {"length": request.param})
+    with socketserver.TCPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield "http://127.0.0.1:{1}/".format(*server.server_address)
+        server.shutdown()
+
+
+def test_an_answer_that_is_cut_short_is_not_taken_for_the_object(
+    clients: AwsClients, bucket: str, cut_answers: str
+) -> None:
+    """Not every transport notices; half an object would be packed as if it were all."""
+    s3 = WatchedS3(clients.s3, cut_answers)
+    words = b"first words, and others"
+    assert SmallObjects(s3).read(*put(clients, bucket, "a", words)) == words
     assert s3.ordinary_requests == 1
 
 
