@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from batch_transform.aws import AwsClients
+from batch_transform.errors import NotYet
 from batch_transform.job_outcome import settle_job
 from batch_transform.naming import S3Uri
 from batch_transform.request_delivery import RequestDelivery
@@ -63,15 +64,17 @@ def handle_completion(event: dict[str, Any], _context: Any) -> None:
     """
     Settle the job that an EventBridge event names, by what SageMaker says of it now.
 
-    Events come late, twice or out of order; only the job's own state is believed. An error leaves
-    the function, so that Lambda tries again and at last keeps the event.
+    Events come late, twice or out of order; only the job's own state is believed. An error, NotYet
+    for a job that has not ended among them, leaves the function, so that Lambda tries again and at
+    last keeps the event.
     """
     variables = os.environ
     tags = variables["JOB_TAGS"]
     job = describe_job(_clients(None, tags).sagemaker, event["detail"]["TransformJobName"])
-    if job.is_final:
-        settle_job(_clients(job.kms_key_id, tags).s3, job)
-    _log({"job_name": job.name, "status": job.status, "settled": job.is_final})
+    if not job.is_final:
+        raise NotYet(f"{job.name} has ended by its event, but SageMaker still says {job.status}")
+    settle_job(_clients(job.kms_key_id, tags).s3, job)
+    _log({"job_name": job.name, "status": job.status})
 
 
 @cache
