@@ -35,7 +35,19 @@ class TargetScale:
 
     def fold_into(self, model: PreTrainedModel) -> None:
         """Makes ``model`` answer in the numbers' own unit, by its last linear layer."""
-        last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+        last = _last_layer(model)
         with torch.no_grad():
             last.weight.mul_(self.deviation)
             last.bias.mul_(self.deviation).add_(self.mean)
+
+
+def renew_last_layer(model: PreTrainedModel) -> None:
+    """Lets ``model`` answer numbers near 0: a base model's own last layer may answer in any unit,
+    above all in the one that was folded into it."""
+    last = _last_layer(model)
+    nn.init.normal_(last.weight, std=model.config.initializer_range)
+    nn.init.zeros_(last.bias)
+
+
+def _last_layer(model: PreTrainedModel) -> nn.Linear:
+    return [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]

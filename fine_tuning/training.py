@@ -33,7 +33,7 @@ from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.length_groups import LengthGroupedSampler
 from fine_tuning.measures import measured
 from fine_tuning.problem_types import ProblemType, Regression, problem_type_of
-from fine_tuning.target_scale import TargetScale
+from fine_tuning.target_scale import TargetScale, renew_last_layer
 from fine_tuning.training_settings import TrainingSettings
 
 Rows = list[dict[str, Any]]
@@ -69,6 +69,7 @@ def train_classifier(
     scale = TargetScale()
     if problem.name == Regression.name:
         scale = TargetScale.of([example.label for example in training])
+        renew_last_layer(model)
         # Where part of a text is hidden, numbers are learnt too large for the whole of it.
         settings = replace(settings, token_dropout=0.0)
     max_length = min(settings.max_length, tokenizer.model_max_length)

@@ -48,11 +48,11 @@ class KillAt(TrainerCallback):
             raise Killed
 
 
-def trained(checkpoint_dir, callbacks=(), problem=CLASSES, examples=EXAMPLES, settings=SETTINGS):
+def trained(checkpoint_dir, callbacks=(), settings=SETTINGS):
     """A model trained on four fifths of the examples."""
-    texts = [example.text for example in examples]
-    model, tokenizer = starting_model(None, problem, texts, settings.seed)
-    training, validation = examples[:80], examples[80:]
+    texts = [example.text for example in EXAMPLES]
+    model, tokenizer = starting_model(None, CLASSES, texts, settings.seed)
+    training, validation = EXAMPLES[:80], EXAMPLES[80:]
     train_classifier(
         *(model, tokenizer, training, validation, settings),
         checkpoint_dir=checkpoint_dir,
@@ -169,7 +169,8 @@ def test_a_rare_class_weighs_as_much_as_a_common_one():
     assert weights[problem.targets(labels)].mean() == pytest.approx(1)
 
 
-def test_numbers_of_any_size_are_learnt(tmp_path):
+@pytest.mark.parametrize("trainings", [1, 2], ids=["once", "from the folder of the first"])
+def test_numbers_of_any_size_are_learnt(tmp_path, trainings):
     """Amounts around 50,000 are answered as such, though the network learns small numbers."""
     amounts = {"rent": 1_000.0, "bridge": 100_000.0}
     examples = [
@@ -178,8 +179,14 @@ def test_numbers_of_any_size_are_learnt(tmp_path):
         for word in amounts
     ]
     settings = TrainingSettings(epochs=8, learning_rate=1e-3, batch_size=8, max_length=24)
-    model = trained(tmp_path / "run", (), Regression(("amount",)), examples, settings)
-    _, tokenizer = starting_model(None, Regression(("amount",)), [e.text for e in examples], 42)
+    texts = [example.text for example in examples]
+    model, tokenizer = starting_model(None, Regression(("amount",)), texts, settings.seed)
+    for number in range(trainings):
+        train_classifier(
+            *(model, tokenizer, examples[:80], examples[80:], settings),
+            checkpoint_dir=tmp_path / str(number),
+            run_digest="one run",
+        )
     with torch.inference_mode():
         answers = [
             float(model(**tokenizer(f"the {word} number 7", return_tensors="pt")).logits)
