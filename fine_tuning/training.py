@@ -182,7 +182,6 @@ class _CheckpointEvery(TrainerCallback):
 def _training_arguments(
     folder: Path, settings: TrainingSettings, problem: ProblemType
 ) -> TrainingArguments:
-    on_gpu = torch.cuda.is_available()
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
@@ -192,9 +191,8 @@ def _training_arguments(
         lr_scheduler_type="cosine",
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=2 * settings.batch_size,
-        bf16=on_gpu and torch.cuda.is_bf16_supported(),
-        fp16=on_gpu and not torch.cuda.is_bf16_supported(),
-        dataloader_pin_memory=on_gpu,
+        **mixed_precision(torch.cuda),
+        dataloader_pin_memory=torch.cuda.is_available(),
         eval_strategy="epoch",
         logging_strategy="epoch",
         save_strategy="epoch",
@@ -207,6 +205,15 @@ def _training_arguments(
         log_level="error",
         seed=settings.seed,
     )
+
+
+def mixed_precision(cuda: Any) -> dict[str, bool]:
+    """The Trainer's arguments for what ``cuda``, which is `torch.cuda`, computes fast.
+
+    Before Ampere bfloat16 is emulated, far slower than float16: such a GPU, a T4 say, takes that.
+    """
+    has_bf16 = cuda.is_available() and cuda.is_bf16_supported(including_emulation=False)
+    return {"bf16": has_bf16, "fp16": cuda.is_available() and not has_bf16}
 
 
 def _class_weights(

@@ -16,7 +16,7 @@ from fine_tuning.errors import FineTuningError
 from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.length_groups import LengthGroupedSampler
 from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
-from fine_tuning.training import train_classifier
+from fine_tuning.training import mixed_precision, train_classifier
 from fine_tuning.training_settings import TrainingSettings
 
 EXAMPLES = list(dispute_texts(load_grammar(), 100, seed=5))
@@ -120,6 +120,34 @@ def test_a_killed_run_stops_as_early_as_an_unbroken_one(tmp_path, kill):
     last_step = LastStep()
     trained(tmp_path / "run", [last_step], settings=settings)
     assert last_step.number == 24
+
+
+class Cuda:
+    """What torch.cuda tells of a GPU, or of none."""
+
+    def __init__(self, is_there, computes_bf16):
+        self._is_there = is_there
+        self._computes_bf16 = computes_bf16
+
+    def is_available(self):
+        return self._is_there
+
+    def is_bf16_supported(self, including_emulation=True):
+        return self._computes_bf16 or including_emulation
+
+
+@pytest.mark.parametrize(
+    ("cuda", "precision"),
+    [
+        (Cuda(False, False), {"bf16": False, "fp16": False}),
+        (Cuda(True, False), {"bf16": False, "fp16": True}),
+        (Cuda(True, True), {"bf16": True, "fp16": False}),
+    ],
+    ids=["CPU", "T4", "A10G"],
+)
+def test_a_gpu_that_only_emulates_bfloat16_takes_float16(cuda, precision):
+    """Each machine trains in what it computes fast."""
+    assert mixed_precision(cuda) == precision
 
 
 def test_checkpoints_of_another_run_are_refused(tmp_path):
