@@ -1,6 +1,5 @@
 """Ask the automatic deployment for a job: one message into its queue."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
@@ -65,7 +64,8 @@ def main(
     if waiting:
         follow_request(clients, queue, sent, as_json=as_json)
     elif as_json:
-        terminal.print_json(asdict(sent))
+        ids = {"message_id": sent.message_id, "job_name": sent.job_name}
+        terminal.print_json({"request_id": request_id} | ids)
     else:
         terminal.print_answer(sent.job_name)
 

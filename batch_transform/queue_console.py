@@ -55,7 +55,7 @@ def follow_request(
         summary = await_results(clients.s3, job, time.sleep)
     except KeyboardInterrupt:
         raise JobMayRun(
-            f"no longer waiting; the request {sent.request_id} stands, and so does its job"
+            f"no longer waiting; the request {sent.message.request_id} stands, and so does its job"
         ) from None
     if as_json:
         terminal.print_json(summary)

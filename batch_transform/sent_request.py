@@ -24,9 +24,9 @@ LONGEST_WAIT_FOR_RESULTS_IN_SECONDS = 1200
 
 @dataclass(frozen=True)
 class SentRequest:
-    """A request in the queue: its own id, that of its message, and the job that it will get."""
+    """A request in the queue: its message, the id of that, and the job that it will get."""
 
-    request_id: str
+    message: TransformMessage
     message_id: str
     job_name: str
 
@@ -34,7 +34,7 @@ class SentRequest:
 def send_request(queue: RequestQueue, message: TransformMessage) -> SentRequest:
     """Send a message that bears a request_id, so that its job's name is known before the job is."""
     return SentRequest(
-        request_id=message.request_id,
+        message=message,
         message_id=queue.send(message.to_json()),
         job_name=requested_job_name(queue.name, message.request_id),
     )
@@ -49,15 +49,26 @@ def await_job(
     """
     Return the job of a request as soon as it exists, however long it waits for capacity.
 
-    Raises RefusedRequest with the reason if it was set aside.
+    Raises RefusedRequest with the reason if it was set aside, as it will be where the name is
+    that of another request's job.
     """
-    while (job := find_job(clients.sagemaker, sent.job_name)) is None:
+    while (job := _find_own_job(clients, sent)) is None:
         for letter in queue.dead_letters():
             if letter.original_message_id == sent.message_id:
                 reason = letter.reason or "SQS gave up on it"
                 raise RefusedRequest([f"the request was set aside: {reason}"])
         sleep(_POLL_IN_SECONDS)
     return job
+
+
+def _find_own_job(clients: AwsClients, sent: SentRequest) -> TransformJob | None:
+    job = find_job(clients.sagemaker, sent.job_name)
+    if job is None:
+        return None
+    place = JobFolder.of_job(job.output_uri, job.name).request
+    request = read_object(clients.s3, place)
+    is_own = request is not None and sent.message.is_asked_in(json.loads(request))
+    return job if is_own else None
 
 
 def await_results(s3: Any, job: TransformJob, sleep: Callable[[float], None]) -> dict[str, Any]:

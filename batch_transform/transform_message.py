@@ -55,6 +55,20 @@ class TransformMessage:
             {name: value for name, value in asdict(self).items() if value is not None}
         )
 
+    def is_asked_in(self, request: dict[str, Any]) -> bool:
+        """Tell whether a job's `request.json` can be this message's; what is open fits any."""
+        input_uri = S3Uri.parse(self.input_path).folder()
+        output_uri = self.output_path and str(S3Uri.parse(self.output_path).folder())
+        asked = {
+            "profile": self.profile,
+            "output": output_uri,
+            "instance_type": self.instance_type,
+            "instance_count": self.instance_count,
+        }
+        return S3Uri.parse(request["input"]).folder() == input_uri and all(
+            value in {None, request[name]} for name, value in asked.items()
+        )
+
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the values, whoever receives them."""
         for name in ("input_path", "output_path"):
