@@ -52,6 +52,18 @@ def test_every_exception_from_a_check_has_its_reason() -> None:
     assert [check for check, reason in SKIPS if not re.match(r": \w+ \w+", reason)] == []
 
 
+def test_a_message_whose_function_is_killed_each_time_becomes_a_dead_letter() -> None:
+    """Each try hides it for the visibility timeout: all of them end before SQS drops it."""
+    template = TEMPLATE.read_text()
+
+    def value_of(name: str) -> int:
+        return int(re.search(rf"{name}: (\d+)", template)[1])
+
+    assert value_of("VisibilityTimeout") > max(map(int, re.findall(r" Timeout: (\d+)", template)))
+    tries_in_seconds = value_of("maxReceiveCount") * value_of("VisibilityTimeout")
+    assert tries_in_seconds < value_of("MessageRetentionPeriod")
+
+
 def test_the_functions_read_the_variables_that_the_template_sets() -> None:
     """A variable on one side alone would fail, or do nothing, only in production."""
     set_there = re.findall(r"^          ([A-Z_]+): !", TEMPLATE.read_text(), re.MULTILINE)
