@@ -98,7 +98,8 @@ class RequestDelivery:
         try:
             return self._handle(delivery)
         except Exception as error:
-            self._log(delivery, "left", reason=reason_of(error))
+            waited = self._waited_in_seconds(delivery)
+            self._log(delivery, "left", reason=reason_of(error), waited_in_seconds=waited)
             return False
 
     def _handle(self, delivery: Delivery) -> bool:
@@ -134,7 +135,7 @@ class RequestDelivery:
 
     def _put_back(self, delivery: Delivery, error: Exception) -> bool:
         reason = reason_of(error)
-        waited = round(self.now() - delivery.sent_at)
+        waited = self._waited_in_seconds(delivery)
         if waited > LONGEST_WAIT_IN_DAYS * _SECONDS_A_DAY:
             waited_for = f"it waited {LONGEST_WAIT_IN_DAYS} days, at last because: {reason}"
             return self._set_aside(delivery, waited_for)
@@ -145,7 +146,7 @@ class RequestDelivery:
             "put back",
             reason=reason,
             delay_in_seconds=delay,
-            waited_in_seconds=waited,  # the template's WaitedInSeconds, watched by an alarm
+            waited_in_seconds=waited,
         )
         return False
 
@@ -155,6 +156,10 @@ class RequestDelivery:
         )
         self._log(delivery, "set aside", reason=reason)
         return True
+
+    def _waited_in_seconds(self, delivery: Delivery) -> int:
+        """Return what the template's WaitedInSeconds, watched by an alarm, takes from the log."""
+        return round(self.now() - delivery.sent_at)
 
     def _log(self, delivery: Delivery, outcome: str, **more: Any) -> None:
         told = {"message_id": delivery.message_id, "receive_count": delivery.receive_count}

@@ -266,6 +266,20 @@ def test_each_time_a_request_is_put_back_its_age_is_told(
     assert [told.get("waited_in_seconds") for told in logged] == [A_DAY, None]
 
 
+def test_the_age_of_a_request_that_could_not_even_be_put_back_is_told(
+    sqs: Sqs, deliver: Callable, logged: list[dict[str, Any]]
+) -> None:
+    """Where SQS itself refuses the function, the alarm is all that is left to tell of it."""
+
+    def refuse(**_arguments: Any) -> None:
+        raise refused("AccessDenied", 403)
+
+    sqs.change_message_visibility = refuse
+    full = raising(refused("ResourceLimitExceeded"))
+    assert deliver(full, GOOD, age_in_seconds=A_DAY) == ["m0"]
+    assert [(told["outcome"], told["waited_in_seconds"]) for told in logged] == [("left", A_DAY)]
+
+
 def test_a_request_sent_again_keeps_its_first_id(sqs: Sqs, deliver: Callable) -> None:
     """Its job has the name it would have had, and it is set aside under the same id once more."""
     started = []
