@@ -155,7 +155,7 @@ def print_queue(
 ) -> None:
     """Print what waits, what runs and what was set aside, with the reasons."""
     print_answer(f"requests waiting: {counts.waiting}, in work or resting: {counts.resting}")
-    print_answer(f"jobs running: {len(jobs)}, requests set aside: {len(dead_letters)}")
+    print_answer(f"jobs running: {len(jobs)}, requests set aside: {counts.dead_letters}")
     if jobs:
         print_jobs(jobs)
     if dead_letters:
