@@ -49,7 +49,7 @@ _COLUMN_OPTIONS = (
     click.option(
         "--problem-type",
         type=click.Choice(PROBLEM_TYPE_NAMES),
-        help="Else told from the label column: lists, numbers with a fraction, or classes.",
+        help="Else told from the label column: lists, numbers (any with a fraction), or classes.",
     ),
     click.option(
         "--allow-no-label", is_flag=True, help="Take multi-label rows to which no label applies."

@@ -1,13 +1,14 @@
 """Which problem the label columns of a table pose, and the label of each row.
 
 Several columns hold 0 or 1: multi-label. One column holds lists: multi-label. One column holds
-numbers with a fraction: regression. Anything else: classes. Knows cells and their refusal; does
-not know texts or which classes a model can learn.
+numbers, any of them with a fraction: regression. Anything else: classes. Knows cells and their
+refusal; does not know texts or which classes a model can learn.
 """
 
+import ast
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fine_tuning.errors import FineTuningError
 from fine_tuning.problem_types import Label, MultiLabel, Regression, SingleLabel
@@ -22,10 +23,11 @@ def problem_posed_by(table: Table, columns: Sequence[str]) -> str:
     if len(columns) > 1:
         return MultiLabel.name
     cells = [row.cells.get(columns[0]) for row in table.rows]
-    if all(_is_list(cell) for cell in cells):
+    # Most of them, not all: a slip in a column of lists or numbers is refused with its row.
+    if _are_most(map(_looks_like_list, cells)):
         return MultiLabel.name
-    # Most of them, not all: a slip in a column of numbers is refused with its row.
-    if sum(_has_fraction(cell) for cell in cells) * 2 > len(cells):
+    fractions = [_has_fraction(cell) for cell in cells]
+    if _are_most(fractions) or (any(fractions) and None not in map(_parsed_number, cells)):
         return Regression.name
     return SingleLabel.name
 
@@ -42,6 +44,12 @@ def _class(table: Table, row: Row, columns: Sequence[str]) -> str:
             f"{table.path}, row {row.number}: the column {columns[0]!r} is empty. "
             "Fill it in or remove the row."
         )
+    if isinstance(cell, list | dict):
+        raise FineTuningError(
+            f"{table.path}, row {row.number}: the column {columns[0]!r} holds {cell!r}, expected "
+            f"one class. Correct it, or give --problem-type {MultiLabel.name} and a list in "
+            "every row."
+        )
     return str(cell)
 
 
@@ -49,12 +57,14 @@ def _applying_labels(table: Table, row: Row, columns: Sequence[str]) -> tuple[st
     if len(columns) > 1:
         return tuple(column for column in columns if _is_yes(table, row, column))
     cell = row.cells.get(columns[0])
-    if not _is_list(cell):
+    labels = _parsed_list(cell)
+    if labels is None:
         raise FineTuningError(
             f"{table.path}, row {row.number}: the column {columns[0]!r} holds {cell!r}, "
-            'expected a list of labels such as ["delivery", "refund"].'
+            'expected a list of labels such as ["delivery", "refund"]. Correct it, or give '
+            "--problem-type if these are classes."
         )
-    return tuple(str(label) for label in (json.loads(cell) if isinstance(cell, str) else cell))
+    return tuple(str(label) for label in labels)
 
 
 def _is_yes(table: Table, row: Row, column: str) -> bool:
@@ -88,16 +98,38 @@ def _parsed_number(cell: object) -> float | None:
 
 def _has_fraction(cell: object) -> bool:
     number = _parsed_number(cell)
-    return number is not None and (isinstance(cell, float) or "." in str(cell))
+    return number is not None and (isinstance(cell, float) or not set(str(cell)).isdisjoint(".eE"))
 
 
-def _is_list(cell: object) -> bool:
-    if isinstance(cell, str) and cell.lstrip().startswith("["):
-        try:
-            cell = json.loads(cell)
-        except ValueError:
-            return False
+def _looks_like_list(cell: object) -> bool:
+    if isinstance(cell, str):
+        return cell.strip().startswith("[") and cell.strip().endswith("]")
     return isinstance(cell, list)
+
+
+def _parsed_list(cell: object) -> list[object] | None:
+    """A list as it is, as JSON writes it, or as Python does, and pandas with it."""
+    if isinstance(cell, str):
+        for parsed in (json.loads, _as_python_writes_it):
+            try:
+                cell = parsed(cell)
+                break
+            except (ValueError, SyntaxError):
+                continue
+    return cell if isinstance(cell, list) else None
+
+
+def _as_python_writes_it(cell: str) -> object:
+    """ValueError where Python would write it otherwise: it reads ['a' 'b'] as one word."""
+    value = ast.literal_eval(cell.strip())
+    if repr(value) != cell.strip():
+        raise ValueError(cell)
+    return value
+
+
+def _are_most(answers: Iterable[bool]) -> bool:
+    answers = list(answers)
+    return sum(answers) * 2 > len(answers)
 
 
 _READERS: dict[str, Callable[[Table, Row, Sequence[str]], Label]] = {

@@ -69,10 +69,20 @@ def test_several_text_columns_are_segments(tmp_path):
             MultiLabel(("p", "q")),
             ("q", "p"),
         ),
+        (
+            "a.csv",
+            'text,label\na,"[\'q\', ""it\'s""]"\nb,[\'q\']\nc,"[""it\'s""]"\n',
+            MultiLabel(("it's", "q")),
+            ("q", "it's"),
+        ),
         ("a.csv", "text,label\na,1.5\nb,2\nc,3.5\n", Regression(("label",)), 1.5),
+        ("a.csv", "text,label\na,1\nb,2\nc,2e5\nd,3\n", Regression(("label",)), 1.0),
         ("a.csv", "text,label\na,1\nb,2\nc,1\nd,2\n", SingleLabel(("1", "2")), "1"),
     ],
-    ids=["columns of 0 and 1", "lists", "fractions", "whole numbers are classes"],
+    ids=[
+        *("columns of 0 and 1", "lists", "lists as pandas writes them", "fractions"),
+        *("one exponent", "whole numbers are classes"),
+    ],
 )
 def test_the_label_columns_tell_the_problem(tmp_path, name, content, problem, first):
     """Multi-label, regression and classes are told apart without a flag."""
@@ -100,6 +110,8 @@ def test_the_label_columns_tell_the_problem(tmp_path, name, content, problem, fi
         ("text,label\nx,A\ny,A\nz,B\n", "row 4: the label 'B' has one row only"),
         ("text,label\nx,Rent\ny,rent \nz,Rent\n", "row 3: the label 'rent ' and row 2's 'Rent'"),
         ("text,label\na,1.5\nb,2.5\nc,n/a\nd,3.5\n", "row 4: the column 'label' holds 'n/a'"),
+        ('text,label\na,["p"]\nb,["q"]\nc,["p"\n', "row 4: the column 'label' holds '[\"p\"', exp"),
+        ("text,label\na,['p' 'q']\nb,['p' 'q']\n", "row 2: the column 'label' holds \"['p' 'q']\""),
         ("text,label\na,1.5\nb,1.5\n", "every row has the number 1.5"),
     ],
 )
@@ -145,6 +157,11 @@ def test_rows_without_a_label_are_taken_where_that_is_meant(tmp_path):
         ("a.jsonl", '{"text": "a"', "row 1 is not JSON"),
         ("a.jsonl", "\n[1]\n", "row 2 is a JSON list"),
         ("a.jsonl", '{"text": 5, "label": "A"}', "row 1: the column 'text' holds 5"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "A"}\n{"text": "b", "label": ["A"]}',
+            "row 2: the column 'label' holds ['A'], expected one class",
+        ),
         ("a.parquet", "PAR0", "it is not Parquet"),
         ("a.xlsx", "x", "its name ends in '.xlsx'"),
     ],
