@@ -84,7 +84,7 @@ class JobStarter:
             return False
         with ExitStack() as undo:
             if is_first:
-                undo.callback(delete_objects, self.clients.s3, job.folder.root)
+                undo.callback(self._take_all_back, job)
             input_uri = self._prepare_input(job, is_first=is_first)
             undo.pop_all()
         return self._submit(self._request(job, input_uri), job)
@@ -103,6 +103,21 @@ class JobStarter:
     def _take_claim_back(self, job: RequestedJob) -> None:
         place = job.folder.request
         self.clients.s3.delete_object(Bucket=place.bucket, Key=place.key)
+
+    def _take_all_back(self, job: RequestedJob) -> None:
+        """
+        Delete what was written to prepare the job, the claim last; and nothing else.
+
+        Another request's output path may lie below this folder, with a job that runs there.
+        """
+        folder = job.folder
+        self._delete_shards(job)
+        for place in (folder.record, folder.checked, folder.left_out, folder.manifest):
+            self.clients.s3.delete_object(Bucket=place.bucket, Key=place.key)
+        self._take_claim_back(job)
+
+    def _delete_shards(self, job: RequestedJob) -> None:
+        delete_objects(self.clients.s3, job.folder.shards.child("shard-"))
 
     def _find(self, job: RequestedJob, *, is_first: bool) -> TransformJob | None:
         try:
@@ -127,7 +142,7 @@ class JobStarter:
         if used == job.folder.root:
             self._take_claim_back(job)
         else:
-            delete_objects(self.clients.s3, job.folder.root)
+            self._take_all_back(job)
         raise RefusedRequest([f"this request_id was used before: its job wrote to {used}"])
 
     def _prepare_input(self, job: RequestedJob, *, is_first: bool) -> S3Uri:
@@ -147,7 +162,7 @@ class JobStarter:
             if self._is_to_read(job, is_first=is_first):
                 self._pack(job, found)
                 return folder.shards
-            delete_objects(s3, folder.shards)
+            self._delete_shards(job)
         check_readable_as_it_is(found)
         is_to_check = job.profile is STANDARD and can_read and not exists_in_s3(s3, folder.checked)
         if is_to_check and self._is_to_read(job, is_first=is_first):

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from batch_transform.errors import InputChanged, InvalidInput, NotYet, RefusedRequest
 from batch_transform.naming import S3Uri
 from batch_transform.requested_job import JobStarter
+from batch_transform.s3_objects import list_objects
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.transform_job import describe_job
 from batch_transform.transform_message import AcceptedRequests, RequestedJob, TransformMessage
@@ -267,6 +268,25 @@ def test_input_that_is_no_text_leaves_nothing_behind(
 
     starter.clients.s3.put_object(Bucket=BUCKET, Key=f"{job.input_uri.key}a.txt", Body=b"good\n")
     assert starter.start(job)
+
+
+@pytest.mark.parametrize("below", ["", "input/"])
+def test_a_failure_leaves_alone_what_another_job_keeps_below_the_folder(
+    bare_site: Site, starter: JobStarter, request_job: Callable, below: str
+) -> None:
+    """An output path may name any place, another request's folder among them."""
+    failing = request_job(bare_site.put_input(a=b"\xff\xfe\n"))
+    path = str(failing.folder.root.child(below))
+    running = request_job(bare_site.put_input(a=b"contract one\n"), "two", output_path=path)
+    assert starter.start(running)
+    kept = {found.uri for found in list_objects(starter.clients.s3, running.folder.root)}
+
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        starter.start(failing)
+
+    left = {found.uri for found in list_objects(starter.clients.s3, failing.folder.root)}
+    assert kept <= left
+    assert failing.folder.request not in left
 
 
 def test_a_standard_request_is_checked_as_the_script_checks_it(
