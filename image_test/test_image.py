@@ -45,6 +45,8 @@ response = connection.getresponse()
 print(response.status, response.read().decode(), flush=True)
 """
 
+OPENMP = "import torch; from numba.np.ufunc import omppool; print(open('/proc/self/maps').read())"
+
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[ContainerEngine]:
@@ -106,6 +108,13 @@ def layer_size(line: str) -> float:
 def configuration(engine: ContainerEngine) -> dict[str, Any]:
     """The image's configuration."""
     return engine.inspect("image", IMAGE)["Config"]
+
+
+def test_kernels_and_torch_share_one_openmp(engine: ContainerEngine, container: str) -> None:
+    """Without it numba falls back to threads of its own, which are slower."""
+    maps = engine("exec", container, "python3", "-c", OPENMP)
+
+    assert len(set(re.findall(r"\S*libgomp\S*", maps))) == 1
 
 
 def test_the_image_is_started_as_sagemaker_starts_it(configuration: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+OF_THE_LAPTOP = ("PATH", "LD_LIBRARY_PATH")
+
 
 class ContainerImageError(Exception):
     """The folder holds no Dockerfile that says how to start its server."""
@@ -30,7 +32,7 @@ class ContainerImage:
     entrypoint
         The exec-form ENTRYPOINT, to which SageMaker adds the word ``serve``.
     environment
-        What ENV sets, but for PATH, which is the laptop's.
+        What ENV sets, but for what leads to files, which are the laptop's.
     """
 
     folder: Path
@@ -65,7 +67,8 @@ def _last_stage(text: str, dockerfile: Path) -> tuple[tuple[str, ...], dict[str,
     if not entrypoint:
         message = f"{dockerfile} has no ENTRYPOINT in its last stage; SageMaker starts it by that"
         raise ContainerImageError(message)
-    environment.pop("PATH", None)
+    for name in OF_THE_LAPTOP:
+        environment.pop(name, None)
     return entrypoint, environment
 
 

@@ -20,9 +20,12 @@ from src.token_windows import TokenWindows
 
 @dataclass(frozen=True)
 class Classification:
-    """The predictions of some documents, in their order, and the work they took."""
+    """The predictions of some documents, in their order, and the work they took.
 
-    predictions: list[dict[str, Any]]
+    A document whose logits are no numbers has none.
+    """
+
+    predictions: list[dict[str, Any] | None]
     tokens: int
     micro_batches: int
 
@@ -60,6 +63,8 @@ class Classifier:
             micro_batches=submission.micro_batches,
         )
 
-    def _prediction(self, windows: Tensor) -> dict[str, Any]:
+    def _prediction(self, windows: Tensor) -> dict[str, Any] | None:
+        if not windows.isfinite().all():
+            return None
         prediction = self._head.prediction(windows)
         return prediction if len(windows) == 1 else {**prediction, "windows": len(windows)}

@@ -74,8 +74,18 @@ def head_for(config: PreTrainedConfig, labels: Sequence[str], top_k: int) -> Hea
     problem_type = config.problem_type or inferred
     threshold = None
     if problem_type == "multi_label_classification":
-        threshold = getattr(config, "threshold", DEFAULT_THRESHOLD)
+        threshold = _threshold(config)
     return Head(labels, top_k, SCORES[problem_type], threshold, _temperature(config))
+
+
+def _threshold(config: PreTrainedConfig) -> float:
+    threshold = getattr(config, "threshold", DEFAULT_THRESHOLD)
+    if type(threshold) not in {int, float} or not 0 <= threshold <= 1:
+        raise ModelError(
+            f"config.json's threshold is {threshold!r}, expected a number from 0 to 1: the score "
+            f"from which a label applies. Without it, {DEFAULT_THRESHOLD} is taken."
+        )
+    return threshold
 
 
 def _temperature(config: PreTrainedConfig) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.devices import device_in_use, given_gpus
-from src.documents import Document, Record
+from src.documents import Document, Record, RejectedRecord
 from src.records import JSON_LINES, WRITERS, read_records
 from src.scheduler import Scheduler, always
 from src.settings import DEFAULT_MAX_TOKENS_PER_MICRO_BATCH, DEFAULT_TOP_K, FASTEST_PRECISION
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from src.classifier import Classification, Classifier
 
 logger = logging.getLogger(__name__)
+NOT_A_NUMBER = RejectedRecord(
+    "NotANumber",
+    "The model's logits for this document are NaN or infinite. If that goes for many, set "
+    "INFERENCE_PRECISION=fp32 in the transform job's environment.",
+)
 
 
 @dataclass(frozen=True)
@@ -89,17 +94,24 @@ def predict_fn(
     texts = [record.text for record in records if isinstance(record, Document)]
     classification = batch_predict_fn(texts, model, is_wanted)
     predictions = iter(classification.predictions)
+    answers = [
+        _answer(record, next(predictions) if isinstance(record, Document) else None)
+        for record in records
+    ]
     return Answers(
-        records=[
-            {**record.echo, "predictions": next(predictions)}
-            if isinstance(record, Document)
-            else {**record.echo, "error": {"code": record.code, "message": record.message}}
-            for record in records
-        ],
-        failed=len(records) - len(texts),
+        records=answers,
+        failed=sum("error" in answer for answer in answers),
         tokens=classification.tokens,
         micro_batches=classification.micro_batches,
     )
+
+
+def _answer(record: Record, prediction: dict[str, Any] | None) -> dict[str, Any]:
+    """The prediction of a record, or why it has none."""
+    if prediction is not None:
+        return {**record.echo, "predictions": prediction}
+    error = NOT_A_NUMBER if isinstance(record, Document) else record
+    return {**record.echo, "error": {"code": error.code, "message": error.message}}
 
 
 def batch_predict_fn(

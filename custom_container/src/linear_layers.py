@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from src.cpu_operations import dequantized, quantized
-from src.mapped_weights import page_out
+from src.mapped_weights import give_back
 
 # Rows for which oneDNN chooses the order of the weights; other numbers of rows are computed too.
 TYPICAL_ROWS = 1024
@@ -101,4 +101,4 @@ def replace_linear_layers(
             for name, child in module.named_children():
                 if isinstance(child, nn.Linear):
                     setattr(module, name, make(child, dtype))
-                    page_out(child.weight)
+                    give_back(child.weight)

@@ -115,6 +115,20 @@ def test_the_tag_follows_the_content(build_and_push):
     assert first.stdout == again.stdout != other.stdout
 
 
+def test_what_python_and_numba_keep_beside_the_code_is_no_content(build_and_push, container_dir):
+    """Compiled code lies in __pycache__; having run the tests makes no other image."""
+    first, _ = build_and_push()
+    kept = container_dir / "src" / "__pycache__" / "test_build_and_push.nbi"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(b"compiled")
+    try:
+        again, _ = build_and_push()
+    finally:
+        kept.unlink()
+
+    assert first.stdout == again.stdout
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

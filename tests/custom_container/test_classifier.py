@@ -7,6 +7,7 @@ import torch
 
 from src import inference
 from src.classifier import Classifier
+from src.documents import Document
 from src.heads import SCORES, Head
 from src.scheduler import Scheduler
 from tests.custom_container.tiny_model import LABELS, WORDS
@@ -151,3 +152,17 @@ def test_the_token_budget_divides_the_work(model_dir):
     classifier = inference.model_fn(str(model_dir), max_tokens_per_micro_batch=8)
 
     assert classifier.classify(["rent deposit"] * 10).micro_batches == 5
+
+
+def test_a_document_whose_logits_are_no_numbers_gets_an_error_record():
+    """NaN is no JSON and the largest of nothing; its neighbours are answered."""
+    model = fixed_classifier([[0.0, 1.0, 0.0, 0.0], [float("nan"), 1.0, 0.0, 0.0]])
+
+    answers = inference.predict_fn([Document((1,)), Document((0,)), Document((0, 1))], model)
+
+    assert [answer.get("error", {}).get("code") for answer in answers.records] == [
+        "NotANumber",
+        None,
+        "NotANumber",
+    ]
+    assert answers.failed == 2

@@ -32,6 +32,13 @@ def test_a_multi_label_model_gives_every_label_that_reaches_the_threshold():
     assert prediction["top_predictions"][1]["score"] == pytest.approx(0.993307)
 
 
+@pytest.mark.parametrize("threshold", ["0.5", None, True, 7, float("nan")])
+def test_a_threshold_that_is_no_score_is_refused(threshold):
+    """Every request would fail, or every label apply."""
+    with pytest.raises(ModelError, match="expected a number from 0 to 1"):
+        head("multi_label_classification", threshold=threshold)
+
+
 @pytest.mark.parametrize(("threshold", "reached"), [(0.4, ["a", "b"]), (0.6, ["a"]), (0.9, [])])
 def test_the_threshold_is_the_configs(threshold, reached):
     """Lower lets more labels in, and none may be the answer."""
