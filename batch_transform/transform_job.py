@@ -115,11 +115,12 @@ def _find_after_failure(
 ) -> "TransformJob | None":
     try:
         return find_job(sagemaker, job_name)
-    except AwsError as error:
+    except (*AwsError, KeyboardInterrupt) as error:
         raise JobMayRun(
-            f"nobody can tell whether the job {job_name} was started ({failure!r}, then {error}), "
-            "so its folder is kept. Look once AWS answers: python check_batch_transform_status.py "
-            f"--job-name {job_name}; if there is no such job, remove the folder with --clean"
+            f"nobody can tell whether the job {job_name} was started ({failure!r}, then "
+            f"{error!r}), so its folder is kept. Look once AWS answers: python "
+            f"check_batch_transform_status.py --job-name {job_name}; if there is no such job, "
+            "remove the folder with --clean"
         ) from error
 
 

@@ -86,10 +86,14 @@ def test_what_did_not_start_fails_as_it_did(failure: BaseException) -> None:
         start_job(FaultySageMaker(failure, NO_SUCH_JOB), REQUEST)
 
 
-def test_what_nobody_can_tell_is_told_as_that() -> None:
-    """Neither call was answered; the operator is told to look, and how."""
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), NO_NETWORK])
+@pytest.mark.parametrize("second", [KeyboardInterrupt(), NO_NETWORK])
+def test_what_nobody_can_tell_is_told_as_that(
+    failure: BaseException, second: BaseException
+) -> None:
+    """Neither call was answered, or waited for; the operator is told to look, and how."""
     with pytest.raises(JobMayRun, match="nobody can tell"):
-        start_job(FaultySageMaker(NO_NETWORK, NO_NETWORK), REQUEST)
+        start_job(FaultySageMaker(failure, second), REQUEST)
 
 
 def keys(s3: Any, folder: JobFolder) -> list[str]:
@@ -136,6 +140,18 @@ def test_a_second_run_of_the_name_touches_nothing(clients: AwsClients, folder: J
         with pytest.raises(AwsRefused, match="in use by another run"):
             second_run()
         assert len(keys(clients.s3, folder)) == 1
+
+
+@pytest.mark.parametrize("place", ["precious.txt", "output/shard-00000.jsonl.out"])
+def test_a_folder_that_holds_anything_is_not_touched(
+    clients: AwsClients, folder: JobFolder, place: str
+) -> None:
+    """A failed run empties its folder, which must not cost anybody else's files."""
+    foreign = folder.root.child(place)
+    put_object(clients.s3, foreign, b"mine", "text/plain")
+    with pytest.raises(AwsRefused, match="somebody else left there"):
+        fill_and_fail(clients.s3, folder, KeyboardInterrupt())()
+    assert keys(clients.s3, folder) == [foreign.key]
 
 
 def test_a_claim_whose_answer_was_lost_is_known_again(
