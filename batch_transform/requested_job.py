@@ -34,7 +34,7 @@ from batch_transform.s3_objects import (
     put_object_once,
     read_object,
 )
-from batch_transform.transform_job import TransformJob, describe_job, find_job
+from batch_transform.transform_job import TransformJob, find_job
 from batch_transform.transform_message import RequestedJob
 from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED, STANDARD
 from batch_transform.transform_request import Request, create_transform_job_request
@@ -249,7 +249,9 @@ class JobStarter:
         except ClientError as error:
             if error_code(error) != "ResourceInUse":
                 raise
-            found = describe_job(self.clients.sagemaker, job.job_name)
+            found = find_job(self.clients.sagemaker, job.job_name)
+            if found is None:  # what was just created is not at once found everywhere
+                raise NotYet(f"SageMaker has a job {job.job_name}, but does not show it") from error
             self._check_is_asked_for(found, job, is_first=False)
             return False
         return True

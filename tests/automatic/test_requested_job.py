@@ -414,6 +414,68 @@ def test_a_model_deployed_while_a_request_waits_is_the_one_on_record(
     assert json.loads(bare_site.read(job.folder.record.key))["model_name"] == newer["ModelName"]
 
 
+class TakenName:
+    """SageMaker where another call creates the job just before this one does."""
+
+    def __init__(self, sagemaker: Any, *, writes_to: str | None = None, hidden: bool) -> None:
+        self._sagemaker = sagemaker
+        self._writes_to = writes_to
+        self._hidden = hidden
+        self._is_taken = False
+
+    def create_transform_job(self, **request: Any) -> None:
+        output = dict(request["TransformOutput"])
+        output["S3OutputPath"] = self._writes_to or output["S3OutputPath"]
+        self._sagemaker.create_transform_job(**request | {"TransformOutput": output})
+        self._is_taken = True
+        self._sagemaker.create_transform_job(**request)
+
+    def describe_transform_job(self, **request: Any) -> dict[str, Any]:
+        if self._is_taken and self._hidden:
+            error = {"Code": "ValidationException", "Message": "Could not find requested job"}
+            raise ClientError({"Error": error}, "DescribeTransformJob")
+        return self._sagemaker.describe_transform_job(**request)
+
+
+def start_beside(starter: JobStarter, sagemaker: TakenName, job: RequestedJob) -> bool:
+    """Start a job whose name is taken between the look for it and its creation."""
+    clients = SimpleNamespace(s3=starter.clients.s3, sagemaker=sagemaker)
+    return JobStarter(clients, starter.model_name, 300).start(job)
+
+
+def test_a_job_that_another_call_has_just_started_is_this_requests_own(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """Nothing is started twice, and what the job reads stays."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    sagemaker = TakenName(starter.clients.sagemaker, hidden=False)
+    assert not start_beside(starter, sagemaker, job)
+    assert bare_site.exists(job.folder.shards.key)
+
+
+def test_a_name_that_another_requests_job_has_just_taken_is_refused(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """It would never get its job; what was prepared for it goes."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    elsewhere = f"s3://{BUCKET}/output/elsewhere/{job.job_name}/output/"
+    sagemaker = TakenName(starter.clients.sagemaker, writes_to=elsewhere, hidden=False)
+    with pytest.raises(RefusedRequest, match=r"its job wrote to s3:.*elsewhere"):
+        start_beside(starter, sagemaker, job)
+    assert not bare_site.exists(job.folder.root.key)
+
+
+def test_a_job_that_is_not_shown_yet_is_waited_for(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """SageMaker says that the name is in use before it tells whose job has it."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    sagemaker = TakenName(starter.clients.sagemaker, hidden=True)
+    with pytest.raises(NotYet, match="does not show it"):
+        start_beside(starter, sagemaker, job)
+    assert not starter.start(job)
+
+
 def test_a_deleted_model_is_an_error_of_its_own(
     bare_site: Site, clients: SimpleNamespace, request_job: Callable
 ) -> None:
