@@ -17,6 +17,7 @@ from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -69,15 +70,27 @@ _CODE_ADVICE = {
     "ThrottlingException": "AWS is limiting the rate of calls: try again in a minute",
     "UnrecognizedClientException": _UNKNOWN_KEY,
 }
+# Those that botocore's standard mode repeats, and the quota.
 _TEMPORARY_CODES = {
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
     "RequestTimeout",
+    "RequestTimeoutException",
     "ResourceLimitExceeded",
     "SlowDown",
+    "ThrottledException",
     "Throttling",
     "ThrottlingException",
     "TooManyRequestsException",
+    "TransactionInProgressException",
 }
+_TEMPORARY_ERRORS = (ConnectionFailed, HTTPClientError, IncompleteReadError)
 
 
 class AwsClients:
@@ -163,7 +176,7 @@ def error_code(error: ClientError) -> str:
 def is_temporary(error: Exception) -> bool:
     """Tell whether the same call can succeed later, with nobody mending anything."""
     if not isinstance(error, ClientError):
-        return isinstance(error, (ConnectionFailed, HTTPClientError))
+        return isinstance(error, _TEMPORARY_ERRORS)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error_code(error) in _TEMPORARY_CODES or status >= 500
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, IncompleteReadError
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from batch_transform.errors import InputChanged, InvalidInput, NotYet
 from batch_transform.naming import requested_job_name
@@ -153,13 +154,19 @@ def test_bad_messages_leave_their_neighbours_alone(sqs: Sqs, deliver: Callable) 
     assert [name[-2:] for name in started] == ["m0", "m2", "m4"]
 
 
+# The codes that botocore itself takes for temporary.
+THROTTLED = ThrottledRetryableChecker._THROTTLED_ERROR_CODES
+TRANSIENT = TransientRetryableChecker._TRANSIENT_ERROR_CODES
+
+
 @pytest.mark.parametrize(
     "error",
     [
         refused("ResourceLimitExceeded"),
-        refused("ThrottlingException"),
+        *map(refused, sorted({*THROTTLED, *TRANSIENT})),
         refused("InternalFailure", status=500),
         EndpointConnectionError(endpoint_url="https://sagemaker"),
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
         NotYet("it is being packed"),
         InputChanged("case1.txt was changed after it was listed"),
     ],
