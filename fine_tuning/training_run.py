@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallback
 
 from fine_tuning import pictures
@@ -19,6 +20,7 @@ from fine_tuning.checkpoints import checkpoint_dir_beside, remove_checkpoints
 from fine_tuning.columns import Columns
 from fine_tuning.data_split import stratified_split
 from fine_tuning.duplicates import Duplicate, duplicates_across
+from fine_tuning.errors import FineTuningError
 from fine_tuning.evaluation import TEMPERATURE, document_logits, evaluate_classifier
 from fine_tuning.labelled_texts import (
     LabelledText,
@@ -145,10 +147,18 @@ def calibrate(
     tokenizer: PreTrainedTokenizerFast,
     validation: Sequence[LabelledText],
 ) -> Measures:
-    """Puts the temperature into the model's config; the measures as they were without it."""
+    """Puts the temperature into the model's config; the measures as they were without it.
+
+    FineTuningError for a model whose weights or answers are no numbers any more.
+    """
     problem = problem_type_of(model.config)
     labels = [example.label for example in validation]
     logits = document_logits(model, tokenizer, [example.text for example in validation])
+    if not all(torch.isfinite(values).all() for values in (logits, *model.parameters())):
+        raise FineTuningError(
+            "Training ended with a model whose weights or answers are not finite: it diverged. No "
+            "model was written. Train again with a smaller --learning-rate."
+        )
     temperature = fitted_temperature(problem, logits, problem.targets(labels))
     setattr(model.config, TEMPERATURE, temperature)
     return measured(problem, labels, problem.scores(logits))

@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from fine_tuning.columns import PROBLEM_TYPE_NAMES
 from fine_tuning.command_line import main
 from fine_tuning.model_folder import load_model_folder, write_model_folder
+from tests.fine_tuning.label_sets import write_label_set
 
 
 def test_a_trained_folder_loads_and_names_its_labels(model_dir):
@@ -135,6 +137,22 @@ def test_a_folder_that_cannot_be_made_is_told_before_training(fine_tuning, tmp_p
     )
     assert run.exit_code == 1
     assert "notes.txt is a file. Give a folder as --output-dir" in run.stderr
+
+
+@pytest.mark.parametrize("problem_type", PROBLEM_TYPE_NAMES)
+@pytest.mark.parametrize("patience", [(), ("--patience", 1)], ids=["the last", "the best epoch"])
+def test_a_model_that_diverged_is_not_written(fine_tuning, tmp_path, problem_type, patience):
+    """Its answers are no numbers, and a smaller learning rate is what helps."""
+    labels = write_label_set(tmp_path / "rows.csv", problem_type)
+    run = fine_tuning(
+        *("train", "--train", tmp_path / "rows.csv", "--label-column", ",".join(labels)),
+        *("--from-scratch", "tiny", "--epochs", 1, "--max-length", 16, "--learning-rate", 1e30),
+        *("--output-dir", tmp_path / "final", *patience),
+    )
+    assert run.exit_code == 1
+    assert "it diverged" in run.stderr
+    assert "a smaller --learning-rate" in run.stderr
+    assert not (tmp_path / "final").exists()
 
 
 class Terminal(io.StringIO):
