@@ -111,6 +111,8 @@ def main(
     **values: Any,
 ) -> None:
     """Deploy what changed, or take everything down."""
+    if deleting and dry_run:
+        raise click.UsageError("--dry-run shows what deploying would change: leave out --delete")
     clients = AwsClients(region, values["kms_key_id"], values["tags"])
     stack = Stack(clients.cloudformation, stack_name, time.sleep)
     if deleting:

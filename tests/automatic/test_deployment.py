@@ -199,10 +199,11 @@ def test_a_local_artifact_is_uploaded_by_content(site: Site) -> None:
         (("--model-path", f"s3://{BUCKET}/gone.tar.gz"), 2, "no model artifact at"),
         (("--s3-bucket", "no-such-bucket-here"), 1, "does not exist"),
         (("--queue-name", "a b"), 1, "QueueName"),
+        (("--delete", "--dry-run", "--yes"), 2, "leave out --delete"),
     ],
 )
 def test_a_bad_value_is_refused_before_anything_is_made(
-    site: Site, flags: tuple[str, str], code: int, named: str
+    site: Site, flags: tuple[str, ...], code: int, named: str
 ) -> None:
     """The flag is named, and no stack is begun."""
     refused = site.run("deploy_lambda.py", *OTHER, *flags)
