@@ -32,11 +32,9 @@ def claimed_folder(s3: Any, folder: JobFolder, requests: Mapping[str, Request]) 
     a job reads must stay. Raises AwsRefused where another run holds the folder, or anything lies
     in it: it would be deleted with the rest.
     """
-    # Told apart from another run's claim of the same requests, and known again after an answer
-    # that was lost on its way.
-    claim = json.dumps({"claim": secrets.token_hex(8), **requests}, indent=2).encode() + b"\n"
+    claim = new_claim(requests)
     try:
-        _claim(s3, folder, claim)
+        _claim_free_folder(s3, folder, claim)
         yield
     except JobMayRun:
         raise
@@ -47,11 +45,32 @@ def claimed_folder(s3: Any, folder: JobFolder, requests: Mapping[str, Request]) 
         raise
 
 
-def _claim(s3: Any, folder: JobFolder, claim: bytes) -> None:
+def new_claim(asked: Mapping[str, Any]) -> bytes:
+    """
+    Return a `request.json` that is told apart from any other of the same requests.
+
+    So it is known again after an answer that was lost on its way, too.
+    """
+    return json.dumps({"claim": secrets.token_hex(8), **asked}, indent=2).encode() + b"\n"
+
+
+def put_claim(s3: Any, folder: JobFolder, claim: bytes) -> bytes | None:
+    """Write the claim if none is there; return the one that is, this one or another's."""
+    is_first = put_object_once(s3, folder.request, claim, "application/json")
+    return claim if is_first else read_object(s3, folder.request)
+
+
+def asked_in(claim: bytes) -> dict[str, Any]:
+    """Return what a claim asks for, whoever's it is."""
+    asked = json.loads(claim)
+    asked.pop("claim", None)
+    return asked
+
+
+def _claim_free_folder(s3: Any, folder: JobFolder, claim: bytes) -> None:
     # The console marks an empty folder with an object of the folder's own name.
     is_free = all(found.uri == folder.root for found in list_objects(s3, folder.root))
-    is_first = is_free and put_object_once(s3, folder.request, claim, "application/json")
-    if not is_first and read_object(s3, folder.request) != claim:
+    if not is_free or put_claim(s3, folder, claim) != claim:
         raise AwsRefused(
             f"{folder.root} is in use by another run, or holds what a killed one or somebody else "
             "left there: choose another --job-name, or look at what is left and remove it with "

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from batch_transform.aws import AwsClients, AwsError, error_code, exists_in_s3
 from batch_transform.document_check import check_documents
 from batch_transform.errors import NotYet, RefusedRequest
+from batch_transform.folder_claim import asked_in, new_claim, put_claim
 from batch_transform.input_documents import (
     InputFolder,
     check_readable_as_it_is,
@@ -31,8 +32,6 @@ from batch_transform.s3_objects import (
     age_in_seconds,
     delete_objects,
     put_object,
-    put_object_once,
-    read_object,
 )
 from batch_transform.transform_job import TransformJob, find_job
 from batch_transform.transform_message import RequestedJob
@@ -91,14 +90,14 @@ class JobStarter:
 
     def _claim(self, job: RequestedJob) -> bool:
         """Write request.json; return whether this call is the first to do so."""
-        s3, place = self.clients.s3, job.folder.request
-        if put_object_once(s3, place, job.to_json(), "application/json"):
-            return True
-        if read_object(s3, place) not in {job.to_json(), None}:
+        claim = new_claim(job.asked)
+        holding = put_claim(self.clients.s3, job.folder, claim)
+        if holding is not None and asked_in(holding) != job.asked:
+            place = job.folder.request
             raise RefusedRequest(
                 [f"this request_id was used before for another request: see {place}"]
             )
-        return False
+        return holding == claim
 
     def _take_claim_back(self, job: RequestedJob) -> None:
         place = job.folder.request

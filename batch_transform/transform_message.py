@@ -99,9 +99,10 @@ class RequestedJob:
         """The job's own folder."""
         return JobFolder.of(self.output_uri, self.job_name)
 
-    def to_json(self) -> bytes:
-        """Return what was asked, the same bytes for the same request."""
-        document = {
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked, as `request.json` holds it: the same for the same request."""
+        return {
             "job_name": self.job_name,
             "profile": self.profile.name,
             "input": str(self.input_uri),
@@ -109,7 +110,6 @@ class RequestedJob:
             "instance_type": self.instance_type,
             "instance_count": self.instance_count,
         }
-        return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 @dataclass(frozen=True)

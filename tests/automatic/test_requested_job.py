@@ -159,6 +159,33 @@ class KilledWhileReading:
         return self.__getattr__("put_object")(**arguments)
 
 
+class LostAnswerS3:
+    """S3 whose answer to the first claim is lost, so that botocore's own repeat is told 412."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def put_object(self, **arguments: Any) -> Any:
+        if "IfNoneMatch" in arguments:
+            self._s3.put_object(**arguments)
+        return self._s3.put_object(**arguments)
+
+
+def test_a_claim_whose_answer_was_lost_is_known_for_ones_own(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """Taken for another's, the input would wait for a reader that does not exist."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    clients = SimpleNamespace(
+        s3=LostAnswerS3(starter.clients.s3), sagemaker=starter.clients.sagemaker
+    )
+    assert JobStarter(clients, starter.model_name, 300).start(job)
+    assert describe_job(starter.clients.sagemaker, job.job_name).input_uri == job.folder.shards
+
+
 @pytest.mark.parametrize("profile", ["optimized", "standard"])
 def test_while_one_call_reads_another_waits(
     bare_site: Site, starter: JobStarter, request_job: Callable, profile: str
