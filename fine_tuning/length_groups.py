@@ -10,7 +10,9 @@ import torch
 from torch.utils.data import Sampler
 
 _BATCHES_A_POOL = 50
-"""Texts are sorted within random pools, so that batches differ from epoch to epoch."""
+_POOLS = 3
+"""Texts are sorted within random pools, so that batches differ from epoch to epoch: at least three
+of them, or one for each batch where there are fewer batches."""
 
 
 class LengthGroupedSampler(Sampler[int]):
@@ -32,7 +34,8 @@ class LengthGroupedSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         chance = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
         shuffled = torch.randperm(len(self), generator=chance).tolist()
-        pool_size = self._batch_size * _BATCHES_A_POOL
+        batches_a_pool = min(_BATCHES_A_POOL, len(self) // (_POOLS * self._batch_size))
+        pool_size = self._batch_size * max(1, batches_a_pool)
         by_length = [
             place
             for start in range(0, len(shuffled), pool_size)

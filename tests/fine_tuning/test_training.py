@@ -164,15 +164,17 @@ def test_checkpoints_lie_beside_the_folder_that_is_written(tmp_path, monkeypatch
     assert checkpoint_dir_beside(Path()) == tmp_path / "final.checkpoints"
 
 
-def test_half_a_checkpoint_is_passed_over(tmp_path):
-    """A kill while a checkpoint is written leaves the one before."""
-    for step, is_whole in ((9, True), (10, False)):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        (folder / "model.safetensors").touch()
-        if is_whole:
-            (folder / "trainer_state.json").touch()
-    assert checkpoint_to_resume(tmp_path, "run").name == "checkpoint-9"
+@pytest.mark.parametrize(
+    "missing",
+    ["model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"],
+)
+def test_half_a_checkpoint_is_passed_over(tmp_path, missing):
+    """A kill while a checkpoint is written or copied leaves the one before."""
+    with pytest.raises(Killed):
+        trained(tmp_path, [KillAt(7)])
+    assert checkpoint_to_resume(tmp_path, "one run").name == "checkpoint-6"
+    (tmp_path / "checkpoint-6" / missing).unlink()
+    assert checkpoint_to_resume(tmp_path, "one run").name == "checkpoint-3"
 
 
 def test_batches_hold_texts_of_about_one_length():
@@ -186,6 +188,18 @@ def test_batches_hold_texts_of_about_one_length():
     batches = [first[start : start + 8] for start in range(0, 1003, 8)]
     padded = sum(len(batch) * max(lengths[place] for place in batch) for batch in batches)
     assert padded < 1.2 * sum(lengths)
+
+
+@pytest.mark.parametrize("batches", [3, 8])
+def test_batches_of_few_texts_differ_from_epoch_to_epoch(batches):
+    """Sorted all together, the same texts would meet in every epoch."""
+    sampler = LengthGroupedSampler(range(8 * batches), batch_size=8, seed=1)
+    met = set()
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        places = list(sampler)
+        met |= {frozenset(places[start : start + 8]) for start in range(0, len(places), 8)}
+    assert len(met) == 3 * batches
 
 
 def test_a_rare_class_weighs_as_much_as_a_common_one():
