@@ -1,6 +1,6 @@
 """The folder a run keeps its checkpoints in, and whether a checkpoint is this run's own.
 
-Knows names and digests. Does not know what a checkpoint holds.
+Knows names and digests. Does not know what the files of a checkpoint hold.
 """
 
 import shutil
@@ -9,8 +9,12 @@ from pathlib import Path
 from fine_tuning.errors import FineTuningError
 
 _RUN_FILE = "run.sha256"
-_WRITTEN_LAST = "trainer_state.json"
-"""The Trainer writes it after everything else, so a checkpoint without it is half of one."""
+_FILES = (
+    *("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"),
+    "trainer_state.json",
+)
+"""What the Trainer writes on one machine. A kill cuts short, and so does a copy that a SageMaker
+job makes: the order in which files reach S3 is not the one in which they were written."""
 
 
 def checkpoint_to_resume(folder: Path, run_digest: str) -> Path | None:
@@ -27,7 +31,11 @@ def checkpoint_to_resume(folder: Path, run_digest: str) -> Path | None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     run_file.write_text(run_digest)
-    whole = [path for path in folder.glob("checkpoint-*") if (path / _WRITTEN_LAST).is_file()]
+    whole = [
+        path
+        for path in folder.glob("checkpoint-*")
+        if all((path / name).is_file() for name in _FILES)
+    ]
     return max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
