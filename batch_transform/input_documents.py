@@ -170,12 +170,17 @@ def read_documents(file: InputFile, content: io.BufferedIOBase, max_bytes: int) 
             else:
                 yield _line(file.source, number, raw)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InvalidInput(
-            f"{file.uri} ends in .gz but cannot be unpacked: {error}; upload it again, or take "
-            "the .gz off its name"
-        ) from None
+        raise cannot_be_unpacked(file, error) from None
     except ClientError as error:
         raise _explain_reading(error, file) from error
+
+
+def cannot_be_unpacked(file: InputFile, error: Exception) -> InvalidInput:
+    """Return what is to be raised for a file that is gzipped by its name alone, or broken."""
+    return InvalidInput(
+        f"{file.uri} ends in .gz but cannot be unpacked: {error}; upload it again, or take "
+        "the .gz off its name"
+    )
 
 
 def _line(source: str, number: int, raw: bytes) -> Line:

@@ -1,6 +1,8 @@
 """The estimate: counted or sampled, priced by AWS or by a dated table, and honest about which."""
 
+import gzip
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from batch_transform.aws import AwsClients
 from batch_transform.container_image import pin_digest
+from batch_transform.errors import InvalidInput
 from batch_transform.input_documents import find_input
 from batch_transform.input_sample import sample_input
 from batch_transform.job_estimate import (
@@ -128,6 +131,37 @@ def test_a_large_input_is_sampled(clients: AwsClients, documents: Any) -> None:
     size = sample_input(clients.s3, found)
     assert not size.is_exact
     assert size.documents == pytest.approx(9001, rel=0.01)
+
+
+def test_every_member_of_a_gzipped_file_is_counted(clients: AwsClients, documents: Any) -> None:
+    """Files joined by `cat` are one file to gzip, and zeros after its end are none of it."""
+    gzipped = gzip.compress(b"one\n") + gzip.compress(b"two\nthree\n") + bytes(512)
+    documents.put_key("input/a.txt.gz", gzipped)
+    size = sample_input(clients.s3, find_input(clients.s3, documents.uri))
+    assert (size.documents, size.characters, size.is_exact) == (3, 14, True)
+
+
+def test_of_a_gzipped_file_no_more_is_unpacked_than_is_needed(
+    clients: AwsClients, documents: Any
+) -> None:
+    """A few kilobytes may hold gigabytes; what was not unpacked is estimated, and said to be."""
+    gzipped = gzip.compress((b"x" * 199 + b"\n") * 150_000)
+    documents.put_key("input/a.txt.gz", gzipped)
+    found = find_input(clients.s3, documents.uri)
+    tracemalloc.start()
+    size = sample_input(clients.s3, found)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not size.is_exact
+    assert size.documents == pytest.approx(150_000, rel=0.05)
+    assert peak < 10 << 20
+
+
+def test_what_is_gzipped_by_its_name_alone_is_refused(clients: AwsClients, documents: Any) -> None:
+    """In the words in which the reading itself would refuse it."""
+    documents.put_key("input/a.txt.gz", b"plain\n")
+    with pytest.raises(InvalidInput, match=r"a\.txt\.gz ends in \.gz but cannot be unpacked"):
+        sample_input(clients.s3, find_input(clients.s3, documents.uri))
 
 
 def test_many_small_files_are_counted_by_the_file(clients: AwsClients, documents: Any) -> None:
