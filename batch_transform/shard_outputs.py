@@ -44,12 +44,15 @@ class PackedJob:
         """
         Return where the output of each shard lies, by the shard's name; the newest job's wins.
 
-        Matched by the end of the key: SageMaker does not document how it writes the part before.
+        Matched by the end of what stands below `output/`: SageMaker does not document how it writes
+        the part before.
         """
         names = {shard.name for shard in self.record.packed.shards}
         places = [self.folder.beside(name).shard_outputs for name in self.record.resumes]
         found = {
-            _longest_ending(output.uri.key.removesuffix(".out"), names): output.uri
+            _longest_ending(
+                output.uri.key[len(place.key) :].removesuffix(".out"), names
+            ): output.uri
             for place in [*places, self.folder.shard_outputs]
             for output in list_objects(s3, place)
         }
@@ -103,6 +106,10 @@ class PackedJob:
         except IncompleteOutput as error:
             return str(error)
         return None
+
+
+def _below(place: S3Uri, uri: S3Uri) -> str:
+    return uri.key[len(place.key) :]
 
 
 def _longest_ending(path: str, names: Container[str]) -> str:

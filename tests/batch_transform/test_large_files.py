@@ -111,3 +111,18 @@ def test_answers_are_named_by_place_and_checked_by_count(
     ]
     assert len(find_input(clients.s3, found.uri).files) == 2
     assert list(PackedJob(folder, record).faults(clients.s3)) == []
+
+
+def test_a_folder_of_the_input_may_be_called_like_that_of_the_outputs(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Only what stands below the job's own `output/` tells whose answers they are."""
+    for name in ("big.txt", "output/big.txt"):
+        documents.put_key(f"input/{name}", b"one\n")
+        place = folder.shard_outputs.child(f"{name}.out")
+        clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=b"{}")
+    taken = take(clients, find_input(clients.s3, documents.uri))
+    record = JobRecord("job-1", "optimized", "model-1", str(documents.uri), "", taken)
+    assert PackedJob(folder, record).outputs(clients.s3) == {
+        name: folder.shard_outputs.child(f"{name}.out") for name in ("big.txt", "output/big.txt")
+    }
