@@ -29,6 +29,7 @@ _EARLY_PARTS = 5_000
 _READ_BYTES = 1 << 20
 _KEYS_A_DELETE = 1000
 _BREAKS_TOLERATED = 5
+"""In a row: however long the object, a connection that brings something is no dead one."""
 _BROKEN = (ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
@@ -147,6 +148,8 @@ class _ResumingBody(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         data = self._read(len(buffer))
         buffer[: len(data)] = data
+        if data:
+            self._breaks = 0
         self._position += len(data)
         return len(data)
 

@@ -67,17 +67,17 @@ def test_a_failure_leaves_nothing(clients: AwsClients, bucket: str, size: int) -
 
 
 class BreakingS3:
-    """An S3 whose connections break off after some bytes, the first *breaks* of them."""
+    """An S3 whose connections break off after *size* bytes, the first *breaks* of them."""
 
-    def __init__(self, s3: Any, breaks: int) -> None:
-        self._s3, self.breaks, self.requests = s3, breaks, []
+    def __init__(self, s3: Any, breaks: int, size: int = 1000) -> None:
+        self._s3, self.breaks, self._size, self.requests = s3, breaks, size, []
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         """Answer with a body that breaks off."""
         self.requests.append(request)
         answer = self._s3.get_object(**request)
         if len(self.requests) <= self.breaks:
-            body = io.BytesIO(answer["Body"].read(1000))
+            body = io.BytesIO(answer["Body"].read(self._size))
             answer["Body"] = StreamingBody(body, answer["ContentLength"])
         return answer
 
@@ -103,7 +103,14 @@ def test_a_body_that_always_breaks_off_is_given_up(clients: AwsClients, bucket: 
     """A dead network ends in an error, not in a loop nor in a short file."""
     clients.s3.put_object(Bucket=bucket, Key="large", Body=bytes(100_000))
     with pytest.raises(IncompleteReadError):
-        list(read_lines(BreakingS3(clients.s3, breaks=99), S3Uri(bucket, "large")))
+        list(read_lines(BreakingS3(clients.s3, breaks=99, size=0), S3Uri(bucket, "large")))
+
+
+def test_breaks_count_in_a_row_alone(clients: AwsClients, bucket: str) -> None:
+    """Hours of reading see many breaks; as long as each connection brings something, it goes on."""
+    line = bytes(9_999) + b"\n"
+    clients.s3.put_object(Bucket=bucket, Key="large", Body=line)
+    assert list(read_lines(BreakingS3(clients.s3, breaks=9), S3Uri(bucket, "large"))) == [line]
 
 
 @pytest.mark.parametrize("status", [500, 503])
