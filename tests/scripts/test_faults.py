@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,10 @@ def test_a_job_comes_through_an_s3_that_fails_now_and_then(
     """Internal errors and throttling, from the first listing to the summary; nothing is lost."""
     ready_operator.upload(**{f"file{number:02d}": b"My landlord.\n" for number in range(12)})
     name = f"shaken-{ready_operator.bucket}"
-    turns = itertools.cycle([None] * 8 + [500] + [None] * 8 + [503])
+    turns = defaultdict(lambda: itertools.cycle([500, *[None] * 8, 503, *[None] * 8]))
 
-    def now_and_then(_method: str, path: str) -> int | None:
-        return next(turns) if path.startswith(f"/{ready_operator.bucket}") else None
+    def now_and_then(method: str, path: str) -> int | None:
+        return next(turns[method]) if path.startswith(f"/{ready_operator.bucket}") else None
 
     gateway.fault = now_and_then
     done = ready_operator.run(SETUP, "--job-name", name, AWS_ENDPOINT_URL=gateway.endpoint_url)
