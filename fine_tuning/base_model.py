@@ -9,6 +9,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -21,6 +22,7 @@ from fine_tuning.columns import SEGMENT_SEPARATOR
 from fine_tuning.errors import FineTuningError
 from fine_tuning.evaluation import TEMPERATURE
 from fine_tuning.from_scratch import tiny_model, tiny_tokenizer
+from fine_tuning.model_folder import check_weights_are_there
 from fine_tuning.problem_types import ProblemType, head_config
 
 _HUB_PATIENCE_IN_SECONDS = 5
@@ -64,10 +66,11 @@ def starting_model(
 
 
 def _loaded(base_model: str, from_pretrained, **options):
+    check_weights_are_there(Path(base_model))
     has_no_hub = not Path(base_model).is_dir() and not _hub_answers(base_model)
     try:
         return from_pretrained(base_model, local_files_only=has_no_hub, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise FineTuningError(
             f"Could not load the base model {base_model!r}: {reason} Where the Hugging Face hub "

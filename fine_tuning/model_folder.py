@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -29,6 +30,7 @@ _OF_THE_MODEL_BEFORE = (
     *("confusion_matrix.png", "calibration.png", "training_curve.png", "predicted_and_true.png"),
 )
 """Files that a model of another kind leaves behind and the next one need not write again."""
+_POINTER_START = b"version https://git-lfs"
 
 
 def holds_model(folder: Path) -> bool:
@@ -83,6 +85,17 @@ def write_model_folder(
     (folder / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
 
 
+def check_weights_are_there(folder: Path) -> None:
+    """Raises FineTuningError where a file of weights is the pointer that Git LFS keeps for it."""
+    for path in (*folder.glob("*.safetensors"), *folder.glob("*.bin")):
+        with path.open("rb") as file:
+            if file.read(len(_POINTER_START)) == _POINTER_START:
+                raise FineTuningError(
+                    f"{path} is a Git LFS pointer in place of the weights. Run `git lfs pull` "
+                    "where the folder comes from, and copy it again."
+                )
+
+
 def load_model_folder(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Model and tokenizer of a local folder; FineTuningError where they cannot be loaded."""
     if not (folder / "config.json").is_file():
@@ -90,10 +103,11 @@ def load_model_folder(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenize
             f"{folder} holds no config.json, so it is not a model folder. Give --model-dir the "
             "folder that `python -m fine_tuning train` wrote."
         )
+    check_weights_are_there(folder)
     try:
         model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise FineTuningError(f"Could not load the model in {folder}: {error}") from error
     return model.eval(), tokenizer
 

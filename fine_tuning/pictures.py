@@ -131,7 +131,7 @@ def _draw_predicted_and_true(
     ends = (min(*truth, *answers), max(*truth, *answers))
     axes.plot(ends, ends, color=_GREY, linestyle="--", label="as it should be")
     axes.scatter(truth, answers, s=12, color=_BLUE, alpha=0.6, label="a document")
-    axes.set(xlabel=f"true {name}", ylabel=f"answered {name}", aspect="equal")
+    axes.set(xlabel=f"true {_plain(name)}", ylabel=f"answered {_plain(name)}", aspect="equal")
     axes.set_title(f"{len(truth):,} documents")
     axes.legend(frameon=False)
     for axis in (axes.xaxis, axes.yaxis):
@@ -145,12 +145,18 @@ def _draw_counts(
 ) -> None:
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(column_names)), column_names, rotation=45, ha="right")
-    axes.set_yticks(range(len(row_names)), row_names)
+    columns, rows = ([_plain(name) for name in names] for names in (column_names, row_names))
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
     for (row, column), count in np.ndenumerate(counts):
         if count:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+
+
+def _plain(name: str) -> str:
+    """A user's own word: matplotlib would set what stands between two dollar signs as a formula."""
+    return name.replace("$", r"\$")
 
 
 def _figure(size: float) -> tuple[Figure, Axes]:

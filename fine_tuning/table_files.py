@@ -100,9 +100,21 @@ def _read_json_lines(path: Path) -> Table:
                 f"{path}, row {number} is a JSON {type(cells).__name__}, expected an object "
                 'such as {"text": "…", "label": "…"}.'
             )
+        _check_characters(path, number, cells)
         rows.append(Row(number, cells))
         columns |= dict.fromkeys(cells)
     return Table(path, tuple(columns), tuple(rows))
+
+
+def _check_characters(path: Path, number: int, cells: dict[str, Any]) -> None:
+    """JSON can write one half of a surrogate pair, which is no character."""
+    try:
+        json.dumps(cells, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise FineTuningError(
+            f"{path}, row {number} holds {error.object[error.start]!a}, one half of a character: "
+            "it was cut in two. Mend the text, or remove the row."
+        ) from error
 
 
 def _read_parquet(path: Path) -> Table:

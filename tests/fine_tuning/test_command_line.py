@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,46 @@ def test_a_model_that_diverged_is_not_written(fine_tuning, tmp_path, problem_typ
     assert "it diverged" in run.stderr
     assert "a smaller --learning-rate" in run.stderr
     assert not (tmp_path / "final").exists()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
+        (b"half of a download", "Could not load the"),
+    ],
+    ids=["a pointer", "broken"],
+)
+def test_weights_that_are_none_are_told(fine_tuning, model_dir, disputes_file, tmp_path, fault):
+    """By the two commands that read a folder, before and after training."""
+    weights, sentence = fault
+    folder = shutil.copytree(model_dir, tmp_path / "copy")
+    (folder / "model.safetensors").write_bytes(weights)
+    for command in (
+        ("evaluate", "--model-dir", folder, "--test", disputes_file),
+        ("train", "--base-model", folder, "--train", disputes_file, "--output-dir", tmp_path / "x"),
+    ):
+        run = fine_tuning(*command)
+        assert run.exit_code == 1
+        assert sentence in run.stderr
+
+
+@pytest.mark.parametrize("problem_type", PROBLEM_TYPE_NAMES)
+def test_a_label_with_dollar_signs_is_drawn_as_it_is(fine_tuning, tmp_path, problem_type):
+    """What stands between two of them is no formula."""
+    names = write_label_set(tmp_path / "rows.csv", problem_type)
+    rows = (tmp_path / "rows.csv").read_text(encoding="utf-8")
+    # Of the four classes one, of the four label columns one, and the one column of numbers.
+    name = {"label": "rent"}.get(names[0], names[0])
+    rows = rows.replace(f",{name}", ",$^{$")
+    columns = [word for one in names for word in ("--label-column", one.replace(name, "$^{$"))]
+    (tmp_path / "rows.csv").write_text(rows, encoding="utf-8")
+    run = fine_tuning(
+        *("train", "--train", tmp_path / "rows.csv", *columns, "--from-scratch", "tiny"),
+        *("--epochs", 1, "--max-length", 16, "--output-dir", tmp_path / "final"),
+    )
+    assert run.exit_code == 0, run.stderr
+    assert len(list((tmp_path / "final").glob("*.png"))) >= 2
 
 
 class Terminal(io.StringIO):

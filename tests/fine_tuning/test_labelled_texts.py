@@ -162,6 +162,7 @@ def test_rows_without_a_label_are_taken_where_that_is_meant(tmp_path):
             '{"text": "a", "label": "A"}\n{"text": "b", "label": ["A"]}',
             "row 2: the column 'label' holds ['A'], expected one class",
         ),
+        ("a.jsonl", r'{"text": "a\ud83d", "label": "A"}', r"row 1 holds '\ud83d', one half of a"),
         ("a.parquet", "PAR0", "it is not Parquet"),
         ("a.xlsx", "x", "its name ends in '.xlsx'"),
     ],
