@@ -41,14 +41,16 @@ def last_lines(logs: Any, job_name: str, count: int) -> list[str]:
 def work_done(logs: Any, job_name: str) -> WorkDone | None:
     """Sum up what the container logged; None where the log cannot be read or tells nothing."""
     tokens: dict[str, int] = defaultdict(int)
-    moments: dict[str, list[float]] = defaultdict(list)
+    spans: dict[str, tuple[float, float]] = {}
     try:
         for stream, ended_at, line in _invocations(logs, job_name):
             tokens[stream] += line["tokens"]
-            moments[stream] += [ended_at - line["milliseconds"], ended_at]
+            started_at = ended_at - line["milliseconds"]
+            first, last = spans.get(stream, (started_at, ended_at))
+            spans[stream] = min(first, started_at), max(last, ended_at)
     except AwsError:  # results must not fail for want of a log
         return None
-    seconds = sum(max(times) - min(times) for times in moments.values()) / 1000
+    seconds = sum(last - first for first, last in spans.values()) / 1000
     if not seconds:
         return None
     total = sum(tokens.values())
@@ -68,8 +70,8 @@ def _events(logs: Any, stream: str) -> Iterator[dict[str, Any]]:
     while True:
         answer = logs.get_log_events(**place, startFromHead=True, **position)
         yield from answer["events"]
-        # The same token twice is how CloudWatch says that there is no more.
-        if not answer["events"] or answer["nextForwardToken"] == position.get("nextToken"):
+        # The same token twice is how CloudWatch says that there is no more; a page may be empty.
+        if answer["nextForwardToken"] == position.get("nextToken"):
             return
         position = {"nextToken": answer["nextForwardToken"]}
 
