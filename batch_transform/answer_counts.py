@@ -30,7 +30,9 @@ class AnswerCounts:
         self.answered += 1
         self.documents_by_class[label] += 1
         self.confidence_by_class[label] += score
-        self.documents_by_confidence[min(int(score * CONFIDENCE_BINS), CONFIDENCE_BINS - 1)] += 1
+        if 0 <= score <= 1:  # what a regression model answers may be no probability
+            column = min(int(score * CONFIDENCE_BINS), CONFIDENCE_BINS - 1)
+            self.documents_by_confidence[column] += 1
 
     @property
     def documents(self) -> int:

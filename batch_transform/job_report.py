@@ -69,7 +69,7 @@ def _tiles(summary: dict[str, Any]) -> str:
         "classified": f"{summary['answered']:,}",
         "not classified": f"{sum(summary['errors'].values()):,}",
         "lines left out": f"{left_out:,}",
-        "mean confidence": _or_unknown(summary["mean_confidence"], "{:.1%}"),
+        "mean confidence": _mean_confidence(summary),
         summary["instance_type"]: f"{summary['instance_count']} x",
         "billed": _or_unknown(summary["billed_seconds"], "{:,} s"),
         "cost": written_out(summary["dollars"]),
@@ -80,6 +80,12 @@ def _tiles(summary: dict[str, Any]) -> str:
         for name, value in tiles.items()
     )
     return f"<dl class=tiles>{''.join(cells)}</dl>"
+
+
+def _mean_confidence(summary: dict[str, Any]) -> str:
+    """Return a percentage where every score was a probability, else the plain mean."""
+    are_probabilities = sum(summary["documents_by_confidence"]) == summary["answered"]
+    return _or_unknown(summary["mean_confidence"], "{:.1%}" if are_probabilities else "{:,.2f}")
 
 
 def _classes(summary: dict[str, Any]) -> str:

@@ -181,3 +181,10 @@ def test_a_section_stands_only_where_there_is_something_to_say(browser: Browser)
     seen = browser.look_at(report_page(SUMMARY | nothing, errors(200), []))
     assert seen["headings"] == ["Not answered", "Not classified"]
     assert (seen["tiles"]["mean confidence"], seen["tiles"]["cost"]) == ("unknown", "unknown")
+
+
+def test_a_mean_of_other_numbers_is_no_percentage(browser: Browser) -> None:
+    """Scores outside 0 to 1 stand in no column, and their mean is written as the number it is."""
+    amounts = {"documents_by_confidence": [0] * 20, "mean_confidence": 1234.5678}
+    tiles = browser.look_at(report_page(SUMMARY | amounts, [], []))["tiles"]
+    assert tiles["mean confidence"] == "1,234.57"
