@@ -26,7 +26,6 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as ConnectionFailed
 
 from batch_transform.errors import AwsRefused
-from batch_transform.naming import S3Uri
 from batch_transform.tags import tag_text
 
 _CONFIG = Config(
@@ -213,13 +212,3 @@ def check_bucket(s3: Any, bucket: str) -> None:
             "301": f"lies in {region or 'another region'}: set AWS_REGION to it",
         }.get(error_code(error))
         raise AwsRefused(f"the bucket {bucket} {meaning}" if meaning else explain(error)) from None
-
-
-def exists_in_s3(s3: Any, uri: S3Uri) -> str | None:
-    """Return the ETag of the object at *uri*, or None where there is none."""
-    try:
-        return s3.head_object(Bucket=uri.bucket, Key=uri.key)["ETag"]
-    except ClientError as error:
-        if error_code(error) in {"404", "NoSuchKey", "NotFound"}:
-            return None
-        raise

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from batch_transform.aws import exists_in_s3
 from batch_transform.consolidated_output import ResultsWanted, consolidate
 from batch_transform.errors import JobFailed
 from batch_transform.job_logs import WorkDone
@@ -17,7 +16,7 @@ from batch_transform.job_record import read_job_record
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import Shard
 from batch_transform.prices import HourlyPrice
-from batch_transform.s3_objects import delete_objects, put_object, read_object
+from batch_transform.s3_objects import delete_objects, exists_in_s3, put_object, read_object
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob, check_completed
 

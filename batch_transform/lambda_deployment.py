@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batch_transform.aws import AwsClients, check_bucket, exists_in_s3
+from batch_transform.aws import AwsClients, check_bucket
 from batch_transform.container_image import pin_digest, unpinned_remark
 from batch_transform.errors import InvalidSettings
 from batch_transform.lambda_package import LambdaPackage, build_lambda_package
@@ -21,7 +21,7 @@ from batch_transform.model_artifact import (
     uploaded_artifact,
 )
 from batch_transform.naming import MODEL_ARTIFACT_FILE, S3Uri, requested_job_prefix
-from batch_transform.s3_objects import put_object
+from batch_transform.s3_objects import exists_in_s3, put_object
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.service_contract import service_model
 from batch_transform.settings import image_problems, overlap_problems, request_problems

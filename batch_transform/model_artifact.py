@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_transform.aws import exists_in_s3
 from batch_transform.errors import InvalidModelFolder, InvalidSettings
 from batch_transform.model_folder import check_model_folder, files_to_pack
 from batch_transform.naming import S3Uri, model_artifact_key
+from batch_transform.s3_objects import exists_in_s3
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
-from batch_transform.aws import AwsClients, AwsError, error_code, exists_in_s3
+from batch_transform.aws import AwsClients, AwsError, error_code
 from batch_transform.document_check import check_documents
 from batch_transform.errors import NotYet, RefusedRequest
 from batch_transform.folder_claim import asked_in, new_claim, put_claim
@@ -31,6 +31,7 @@ from batch_transform.packed_input import pack
 from batch_transform.s3_objects import (
     age_in_seconds,
     delete_objects,
+    exists_in_s3,
     put_object,
 )
 from batch_transform.transform_job import TransformJob, find_job

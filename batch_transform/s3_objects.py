@@ -84,12 +84,22 @@ def put_object_once(s3: Any, uri: S3Uri, body: bytes, content_type: str) -> bool
     return True
 
 
+def exists_in_s3(s3: Any, uri: S3Uri) -> str | None:
+    """
+    Return the ETag of the object at *uri*, or None where there is none.
+
+    Asked of the listing: who may list some prefixes only, as the functions' roles may, is told by
+    HeadObject and GetObject that a missing object is forbidden.
+    """
+    found = s3.list_objects_v2(Bucket=uri.bucket, Prefix=uri.key, MaxKeys=1).get("Contents", [])
+    return found[0]["ETag"] if found and found[0]["Key"] == uri.key else None
+
+
 def read_object(s3: Any, uri: S3Uri) -> bytes | None:
     """Return a small object, or None where there is none."""
-    try:
-        return s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
-    except s3.exceptions.NoSuchKey:
+    if exists_in_s3(s3, uri) is None:
         return None
+    return s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
 
 
 def read_beginning(s3: Any, uri: S3Uri, size: int) -> bytes:

@@ -12,11 +12,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from batch_transform.errors import InputChanged, InvalidInput, NotYet, RefusedRequest
+from batch_transform.job_outcome import settle_job
 from batch_transform.naming import S3Uri
 from batch_transform.requested_job import JobStarter
 from batch_transform.s3_objects import list_objects
 from batch_transform.sagemaker_model import ensure_model
-from batch_transform.transform_job import describe_job
+from batch_transform.transform_job import TransformJob, describe_job
 from batch_transform.transform_message import AcceptedRequests, RequestedJob, TransformMessage
 from batch_transform.transform_profiles import STANDARD
 from batch_transform.transform_request import create_model_request
@@ -157,6 +158,50 @@ class KilledWhileReading:
     def put_object(self, **arguments: Any) -> Any:
         self._is_dead = self._is_dead or arguments["Key"].endswith(("/job.json", "/checked.json"))
         return self.__getattr__("put_object")(**arguments)
+
+
+class PrefixRoleS3:
+    """S3 for who may list some prefixes only: a missing object is forbidden, not missing."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def head_object(self, **request: Any) -> Any:
+        return self._forbidding(self._s3.head_object, request)
+
+    def get_object(self, **request: Any) -> Any:
+        return self._forbidding(self._s3.get_object, request)
+
+    def _forbidding(self, call: Callable, request: dict[str, Any]) -> Any:
+        try:
+            return call(**request)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            forbidden = {"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}
+            raise ClientError(forbidden, error.operation_name) from None
+
+
+@pytest.mark.parametrize("profile", ["optimized", "standard"])
+def test_a_role_that_may_list_prefixes_only_starts_and_settles_jobs(
+    bare_site: Site, starter: JobStarter, request_job: Callable, profile: str
+) -> None:
+    """The condition on ListBucket names a prefix, which a request for one object does not bear."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"), profile=profile)
+    sagemaker = starter.clients.sagemaker
+    clients = SimpleNamespace(s3=PrefixRoleS3(starter.clients.s3), sagemaker=sagemaker)
+    assert JobStarter(clients, starter.model_name, 300).start(job)
+
+    def ended() -> TransformJob | None:
+        found = describe_job(sagemaker, job.job_name)
+        return found if found.is_final else None
+
+    settled = settle_job(clients.s3, until(ended, "the job has ended"))
+    assert settled["status"] == "Completed"
+    assert settle_job(clients.s3, describe_job(sagemaker, job.job_name)) == settled
 
 
 class LostAnswerS3:

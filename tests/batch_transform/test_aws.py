@@ -12,9 +12,8 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from batch_transform.aws import AwsClients, check_bucket, exists_in_s3, explain
+from batch_transform.aws import AwsClients, check_bucket, explain
 from batch_transform.errors import AwsRefused
-from batch_transform.naming import S3Uri
 
 
 @pytest.fixture
@@ -44,15 +43,6 @@ def test_a_bucket_that_cannot_be_used_is_explained(
     )
     with pytest.raises(AwsRefused, match=told):
         check_bucket(s3.client, "legal-documents")
-
-
-def test_an_object_is_missing_only_if_s3_says_so(s3: Stubber) -> None:
-    """A forbidden object is not taken for one that is not there."""
-    s3.add_client_error("head_object", "404", http_status_code=404)
-    assert exists_in_s3(s3.client, S3Uri("b", "k")) is None
-    s3.add_client_error("head_object", "403", http_status_code=403)
-    with pytest.raises(ClientError):
-        exists_in_s3(s3.client, S3Uri("b", "k"))
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ from batch_transform.s3_objects import (
     S3ObjectWriter,
     abort_uploads,
     delete_objects,
+    exists_in_s3,
     list_objects,
     read_lines,
+    read_object,
 )
 
 
@@ -155,6 +157,17 @@ def test_what_is_written_bears_the_key_and_the_tags_asked_for(
             "alias/disputes",
         )
     assert tagged == {"PutObject", "CreateMultipartUpload"}
+
+
+def test_a_key_that_another_one_begins_with_is_not_there(clients: AwsClients, bucket: str) -> None:
+    """A listing is by prefix, but what is asked for is one object."""
+    written = clients.s3.put_object(Bucket=bucket, Key="job.json.old", Body=b"x")
+    beginning, whole = S3Uri(bucket, "job.json"), S3Uri(bucket, "job.json.old")
+    assert (exists_in_s3(clients.s3, beginning), read_object(clients.s3, beginning)) == (None, None)
+    assert (exists_in_s3(clients.s3, whole), read_object(clients.s3, whole)) == (
+        written["ETag"],
+        b"x",
+    )
 
 
 def test_unfinished_uploads_are_given_up(clients: AwsClients, bucket: str) -> None:
