@@ -45,6 +45,10 @@ class StackFailed(BatchTransformError):
     """CloudFormation could not make, change or delete a stack."""
 
 
+class StackGoesOn(BatchTransformError):
+    """The operator stopped watching a stack; CloudFormation goes on with it."""
+
+
 class JobFailed(BatchTransformError):
     """A transform job ended as Failed or Stopped."""
 

@@ -7,12 +7,14 @@ arguments.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+from batch_transform.aws import AwsError, error_code
 from batch_transform.errors import AwsRefused, StackFailed
 from batch_transform.tags import tag_list
 
@@ -43,10 +45,9 @@ class ResourceChange:
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A proposal that CloudFormation holds and has not carried out."""
+    """A proposal that CloudFormation holds and has not carried out, by the name we gave it."""
 
-    arn: str
-    stack_id: str
+    name: str
     is_new_stack: bool
     changes: list[ResourceChange]
 
@@ -108,67 +109,92 @@ class Stack:
         """
         Return what would change, or None where nothing would.
 
-        Nothing is changed yet, but the proposal stays until it is carried out or withdrawn.
-        CloudFormation puts the *tags* on the stack and on every resource that can bear them.
+        Nothing is changed yet, but the proposal stays until it is carried out or withdrawn. What
+        ends this early, Ctrl-C included, withdraws it. CloudFormation puts the *tags* on the stack
+        and on every resource that can bear them.
         """
-        is_new = self._check_can_change()
-        answer = self._cloudformation.create_change_set(
-            StackName=self.name,
-            ChangeSetName=change_set_name,
-            ChangeSetType="CREATE" if is_new else "UPDATE",
-            TemplateBody=template,
-            Parameters=[
+        proposed = ChangeSet(change_set_name, self._check_can_change(), changes=[])
+        request = {
+            "StackName": self.name,
+            "ChangeSetName": proposed.name,
+            "ChangeSetType": "CREATE" if proposed.is_new_stack else "UPDATE",
+            "TemplateBody": template,
+            "Parameters": [
                 {"ParameterKey": name, "ParameterValue": value}
                 for name, value in parameters.items()
             ],
-            Capabilities=_CAPABILITIES,
-            Tags=tag_list(tags),  # sent even if empty: without them the stack would keep its old
-        )
-        proposed = ChangeSet(answer["Id"], answer["StackId"], is_new, changes=[])
-        description = self._await_change_set(proposed)
-        if description["Status"] == "CREATE_COMPLETE":
-            return ChangeSet(proposed.arn, proposed.stack_id, is_new, _changes(description))
-        self.withdraw(proposed)
+            "Capabilities": _CAPABILITIES,
+            "Tags": tag_list(tags),  # sent even if empty: without them the stack would keep its old
+        }
+        with ExitStack() as undo:
+            undo.callback(self.withdraw, proposed)
+            try:
+                self._cloudformation.create_change_set(**request)
+            except ClientError:
+                undo.pop_all()  # refused: there is nothing to withdraw
+                raise
+            description = self._await_change_set(proposed)
+            if description["Status"] == "CREATE_COMPLETE":
+                undo.pop_all()
+                return replace(proposed, changes=_changes(description))
         reason = description.get("StatusReason", "")
         if _NO_CHANGES.search(reason):
             return None
         raise StackFailed(f"CloudFormation refused the change set of {self.name}: {reason}")
 
     def withdraw(self, change_set: ChangeSet) -> None:
-        """Forget a proposal, and the empty stack that was made to hold it."""
-        self._cloudformation.delete_change_set(ChangeSetName=change_set.arn)
-        if change_set.is_new_stack:
-            self._cloudformation.delete_stack(StackName=change_set.stack_id)
+        """
+        Forget a proposal, and the empty stack that was made to hold it.
+
+        Raises StackFailed, which says what is left, where that cannot be done.
+        """
+        try:
+            self._await_change_set(change_set)  # one that is still being made cannot be deleted
+            self._cloudformation.delete_change_set(
+                StackName=self.name, ChangeSetName=change_set.name
+            )
+            if change_set.is_new_stack and self._status() == "REVIEW_IN_PROGRESS":
+                self._cloudformation.delete_stack(StackName=self.name)
+        except (*AwsError, KeyboardInterrupt) as error:
+            if _is_missing(error):
+                return
+            raise StackFailed(self._left(change_set, error)) from error
 
     def carry_out(self, change_set: ChangeSet) -> Iterator[StackEvent]:
         """Make the changes and yield each step; raise StackFailed with the first cause."""
-        before = {event.event_id for event in self._events(change_set.stack_id)}
-        self._cloudformation.execute_change_set(ChangeSetName=change_set.arn)
-        yield from self._follow(change_set.stack_id, before)
+        stack_id = self._existing()["StackId"]
+        before = {event.event_id for event in self._events(stack_id)}
+        self._cloudformation.execute_change_set(StackName=self.name, ChangeSetName=change_set.name)
+        yield from self._follow(stack_id, before)
 
     def take_down(self) -> Iterator[StackEvent]:
         """Delete the stack and yield each step; raise AwsRefused where there is none."""
-        description = self._describe(self.name)
-        if description is None:
-            raise AwsRefused(f"there is no stack {self.name} in this region: check AWS_REGION")
-        stack_id = description["StackId"]
+        stack_id = self._existing()["StackId"]
         before = {event.event_id for event in self._events(stack_id)}
         self._cloudformation.delete_stack(StackName=stack_id)
         yield from self._follow(stack_id, before)
 
     def outputs(self) -> dict[str, str]:
         """Return the outputs of the stack; raise AwsRefused where there is none."""
+        outputs = self._existing().get("Outputs", [])
+        return {each["OutputKey"]: each["OutputValue"] for each in outputs}
+
+    def _existing(self) -> dict[str, Any]:
         description = self._describe(self.name)
         if description is None:
             raise AwsRefused(f"there is no stack {self.name} in this region: check AWS_REGION")
-        return {each["OutputKey"]: each["OutputValue"] for each in description.get("Outputs", [])}
+        return description
 
     def _check_can_change(self) -> bool:
         """Return whether the stack is yet to be made; raise AwsRefused where it cannot be."""
-        description = self._describe(self.name)
-        status = description["StackStatus"] if description else "DELETE_COMPLETE"
+        status = self._status()
         if status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
             return True
+        if status == "UPDATE_ROLLBACK_FAILED":
+            raise AwsRefused(
+                f"the stack {self.name} is {status}: mend what its last event names, then let it "
+                f"go back with aws cloudformation continue-update-rollback --stack-name {self.name}"
+            )
         if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}:
             raise AwsRefused(
                 f"the stack {self.name} is {status}, which CloudFormation cannot update: take it "
@@ -180,7 +206,9 @@ class Stack:
 
     def _await_change_set(self, change_set: ChangeSet) -> dict[str, Any]:
         while True:
-            description = self._cloudformation.describe_change_set(ChangeSetName=change_set.arn)
+            description = self._cloudformation.describe_change_set(
+                StackName=self.name, ChangeSetName=change_set.name
+            )
             if description["Status"] not in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
                 return description
             self._sleep(_POLL_IN_SECONDS)
@@ -195,18 +223,33 @@ class Stack:
                     seen.add(event.event_id)
                     cause = cause or (event if event.is_cause else None)
                     yield event
-            status = description["StackStatus"] if description else "DELETE_COMPLETE"
+            status = _status_in(description)
             if not status.endswith("_IN_PROGRESS"):
                 break
             self._sleep(_POLL_IN_SECONDS)
         if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
             raise StackFailed(_failure(self.name, status, cause))
 
+    def _left(self, change_set: ChangeSet, error: BaseException) -> str:
+        remedy = (
+            f"python deploy_lambda.py --delete --stack-name {self.name}"
+            if change_set.is_new_stack
+            else f"aws cloudformation delete-change-set --stack-name {self.name} "
+            f"--change-set-name {change_set.name}"
+        )
+        return (
+            f"the change set {change_set.name} of {self.name} could not be withdrawn ({error!r}) "
+            f"and may be left, though it changes nothing by itself. Remove it: {remedy}"
+        )
+
+    def _status(self) -> str:
+        return _status_in(self._describe(self.name))
+
     def _describe(self, name: str) -> dict[str, Any] | None:
         try:
             return self._cloudformation.describe_stacks(StackName=name)["Stacks"][0]
         except ClientError as error:
-            if "does not exist" in error.response["Error"].get("Message", ""):
+            if _is_missing(error):
                 return None
             raise
 
@@ -219,6 +262,18 @@ class Stack:
             for description in page["StackEvents"]
         ]
         return newest_first[::-1]
+
+
+def _status_in(description: Mapping[str, Any] | None) -> str:
+    return description["StackStatus"] if description else "DELETE_COMPLETE"
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Tell whether CloudFormation says that there is no such stack, or no such change set."""
+    if not isinstance(error, ClientError):
+        return False
+    is_missing = "does not exist" in error.response["Error"].get("Message", "")
+    return is_missing or error_code(error).startswith("ChangeSetNotFound")
 
 
 def _changes(description: dict[str, Any]) -> list[ResourceChange]:

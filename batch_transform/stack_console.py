@@ -4,14 +4,15 @@ Deploying as an operator sees it on a terminal: what would change, each step, wh
 Knows what is asked and told, and in which order; how a stack is made is next door.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
+from batch_transform.errors import StackGoesOn
 from batch_transform.lambda_deployment import DeploymentPlan, provide
-from batch_transform.lambda_stack import ResourceChange, Stack
+from batch_transform.lambda_stack import ResourceChange, Stack, StackEvent
 
 _QUEUE = "AWS::SQS::Queue"
 
@@ -46,13 +47,13 @@ def deploy(
         provide(clients, plan, terminal.progress)
         undo.pop_all()
     if proposed:
-        terminal.show_stack_events(stack.carry_out(proposed))
+        _show(stack.name, stack.carry_out(proposed))
 
 
 def take_down(stack: Stack, confirm: Confirm) -> None:
     """Take the stack down, if that is confirmed."""
     confirm(f"Take down {stack.name}, with its queues and the messages in them?")
-    terminal.show_stack_events(stack.take_down())
+    _show(stack.name, stack.take_down())
     terminal.say("kept: the results and the code in S3, and the SageMaker Model")
 
 
@@ -64,6 +65,16 @@ def print_outputs(outputs: Mapping[str, str], *, as_json: bool) -> None:
     for name, value in outputs.items():
         terminal.say(f"{name}: {value}")
     terminal.print_answer(f"SQS_QUEUE_URL={outputs['QueueUrl']}")
+
+
+def _show(stack_name: str, events: Iterator[StackEvent]) -> None:
+    try:
+        terminal.show_stack_events(events)
+    except KeyboardInterrupt:
+        raise StackGoesOn(
+            f"no longer watching; what CloudFormation has begun of {stack_name} goes on. Give the "
+            "same command again in some minutes: it tells what became of it"
+        ) from None
 
 
 def _loses_messages(change: ResourceChange) -> bool:

@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
-from batch_transform.errors import AwsRefused, StackFailed
+from batch_transform.errors import AwsRefused, StackFailed, StackGoesOn
 from batch_transform.lambda_stack import ChangeSet, Stack
+from batch_transform.stack_console import take_down
 
 STARTED = datetime(2026, 11, 1, tzinfo=UTC)
 STACK_ID = "arn:aws:cloudformation:us-east-1:000000000000:stack/requests/1"
-PROPOSED = ChangeSet("arn:change-set", STACK_ID, is_new_stack=True, changes=[])
+PROPOSED = ChangeSet("deploy", is_new_stack=True, changes=[])
 
 
 class CloudFormation:
@@ -35,12 +36,13 @@ class CloudFormation:
         self.refusal = ""
         self.changes: list[dict[str, Any]] = []
         self.calls: list[str] = []
+        self.failures: dict[str, BaseException] = {}
+        self.looks_while_made = 0
 
     def describe_stacks(self, **_request: Any) -> dict[str, Any]:
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         if status == "missing":
-            error = {"Code": "ValidationError", "Message": "Stack with id x does not exist"}
-            raise ClientError({"Error": error}, "DescribeStacks")
+            raise refused("ValidationError", "Stack with id x does not exist")
         return {"Stacks": [{"StackStatus": status, "StackId": STACK_ID}]}
 
     def get_paginator(self, _name: str) -> Any:
@@ -49,20 +51,42 @@ class CloudFormation:
     def paginate(self, **_request: Any) -> Iterator[dict[str, Any]]:
         yield {"StackEvents": self._events[::-1] if self._executed else []}
 
-    def describe_change_set(self, **_request: Any) -> dict[str, Any]:
+    def describe_change_set(self, **request: Any) -> dict[str, Any]:
+        self._check(request)
+        if self.looks_while_made:
+            self.looks_while_made -= 1
+            return {"Status": "CREATE_IN_PROGRESS"}
         if self.refusal:
             return {"Status": "FAILED", "StatusReason": self.refusal}
         return {"Status": "CREATE_COMPLETE", "Changes": self.changes}
 
-    def create_change_set(self, **_request: Any) -> dict[str, Any]:
-        return {"Id": PROPOSED.arn, "StackId": STACK_ID}
+    def create_change_set(self, **request: Any) -> dict[str, Any]:
+        self._check(request)
+        if failure := self.failures.get("create_change_set"):
+            raise failure
+        return {"Id": "arn:change-set", "StackId": STACK_ID}
 
     def __getattr__(self, name: str) -> Any:
-        def call(**_request: Any) -> None:
+        def call(**request: Any) -> None:
+            self._check(request)
+            if self.looks_while_made and name == "delete_change_set":
+                raise refused("InvalidChangeSetStatus", "it is still being made")
+            if failure := self.failures.get(name):
+                raise failure
             self.calls.append(name)
             self._executed = True
 
         return call
+
+    @staticmethod
+    def _check(request: dict[str, Any]) -> None:
+        assert request["StackName"] in {"requests", STACK_ID}
+        assert request.get("ChangeSetName", PROPOSED.name) == PROPOSED.name
+
+
+def refused(code: str, message: str) -> ClientError:
+    """Return an error as CloudFormation answers it."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, "ChangeSets")
 
 
 def stack(cloudformation: CloudFormation) -> Stack:
@@ -117,7 +141,7 @@ def test_no_changes_are_a_success(refusal: str) -> None:
 
 def test_a_refused_change_set_says_why() -> None:
     """Any other failure of a change set is one."""
-    cloudformation = CloudFormation(["missing"])
+    cloudformation = CloudFormation(["missing", "REVIEW_IN_PROGRESS"])
     cloudformation.refusal = "Template error: x"
     with pytest.raises(StackFailed, match="Template error: x"):
         stack(cloudformation).propose("deploy", "template", {}, {})
@@ -145,8 +169,107 @@ def test_a_change_tells_whether_content_may_be_lost(
     assert told.may_lose_content == may_lose_content
 
 
-@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "DELETE_FAILED", "UPDATE_IN_PROGRESS"])
-def test_a_stack_that_cannot_be_changed_says_so_first(status: str) -> None:
+class InterruptedSleep:
+    """A wait that Ctrl-C ends, once or each time."""
+
+    def __init__(self, *, each_time: bool) -> None:
+        self._each_time = each_time
+        self._waits = 0
+
+    def __call__(self, _seconds: float) -> None:
+        self._waits += 1
+        if self._each_time or self._waits == 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("status", "withdrawn"),
+    [
+        ("missing", ["delete_change_set", "delete_stack"]),
+        ("UPDATE_COMPLETE", ["delete_change_set"]),
+    ],
+)
+def test_a_proposal_interrupted_while_it_is_made_is_withdrawn(
+    status: str, withdrawn: list[str]
+) -> None:
+    """As soon as CloudFormation lets it; of a stack that was there nothing else goes."""
+    cloudformation = CloudFormation([status, "REVIEW_IN_PROGRESS"])
+    cloudformation.looks_while_made = 3
+    interrupted = Stack(cloudformation, "requests", InterruptedSleep(each_time=False))
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.propose("deploy", "template", {}, {})
+    assert cloudformation.calls == withdrawn
+
+
+def test_a_proposal_whose_answer_was_lost_is_withdrawn() -> None:
+    """CloudFormation may hold it though nobody was told; it is known by the name we gave it."""
+    cloudformation = CloudFormation(["missing", "REVIEW_IN_PROGRESS"])
+    cloudformation.failures["create_change_set"] = EndpointConnectionError(endpoint_url="https://x")
+    with pytest.raises(EndpointConnectionError):
+        stack(cloudformation).propose("deploy", "template", {}, {})
+    assert cloudformation.calls == ["delete_change_set", "delete_stack"]
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        ("missing", "deploy_lambda.py --delete --stack-name requests"),
+        ("UPDATE_COMPLETE", "delete-change-set --stack-name requests --change-set-name deploy"),
+    ],
+)
+def test_what_a_second_interrupt_leaves_is_told(status: str, remedy: str) -> None:
+    """The operator wants to go, and learns how to remove it."""
+    cloudformation = CloudFormation([status])
+    cloudformation.looks_while_made = 3
+    impatient = Stack(cloudformation, "requests", InterruptedSleep(each_time=True))
+    with pytest.raises(StackFailed, match=remedy):
+        impatient.propose("deploy", "template", {}, {})
+
+
+def test_what_was_never_made_is_not_told_to_be_left() -> None:
+    """The cause is told instead: CloudFormation said no."""
+    cloudformation = CloudFormation(["missing"])
+    cloudformation.failures["create_change_set"] = refused("AccessDenied", "not yours")
+    with pytest.raises(ClientError, match="not yours"):
+        stack(cloudformation).propose("deploy", "template", {}, {})
+    assert cloudformation.calls == []
+
+
+def test_a_change_set_that_is_gone_needs_no_withdrawing() -> None:
+    """Another deployment was carried out meanwhile, and took all proposals with it."""
+    cloudformation = CloudFormation(["CREATE_COMPLETE"])
+    gone = refused("ChangeSetNotFound", "ChangeSet [deploy] does not exist")
+    cloudformation.failures["delete_change_set"] = gone
+    stack(cloudformation).withdraw(PROPOSED)
+    assert cloudformation.calls == []
+
+
+def test_a_stack_that_somebody_else_made_meanwhile_is_not_deleted() -> None:
+    """Two deployed at once; the one who gives up must not take down what the other made."""
+    cloudformation = CloudFormation(["CREATE_IN_PROGRESS"])
+    stack(cloudformation).withdraw(PROPOSED)
+    assert cloudformation.calls == ["delete_change_set"]
+
+
+def test_who_stops_watching_learns_that_cloudformation_goes_on() -> None:
+    """Ctrl-C takes nothing back once the stack is being changed."""
+    cloudformation = CloudFormation(["DELETE_IN_PROGRESS"])
+    watched = Stack(cloudformation, "requests", InterruptedSleep(each_time=False))
+    with pytest.raises(StackGoesOn, match="CloudFormation has begun of requests goes on"):
+        take_down(watched, confirm=lambda _question: None)
+    assert cloudformation.calls == ["delete_stack"]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("ROLLBACK_COMPLETE", "--delete"),
+        ("DELETE_FAILED", "--delete"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+        ("UPDATE_IN_PROGRESS", "wait until it is not"),
+    ],
+)
+def test_a_stack_that_cannot_be_changed_says_so_first(status: str, told: str) -> None:
     """CloudFormation's own words for it name no remedy."""
-    with pytest.raises(AwsRefused, match=status):
+    with pytest.raises(AwsRefused, match=f"{status}.*{told}"):
         stack(CloudFormation([status])).propose("deploy", "template", {}, {})
