@@ -82,6 +82,7 @@ class DeploymentSettings:
             if not place.key:
                 yield f"{flag}: {place} is a whole bucket; the functions may use a prefix of it"
         yield from overlap_problems(self.input_uri, self.output_uri)
+        yield from self._misplaced()
         offered = service_model("sagemaker").shape_for("TransformInstanceType").enum
         for instance_type in self.instance_types:
             if problem := instance_type_problem(instance_type):
@@ -95,6 +96,19 @@ class DeploymentSettings:
                 f"--kms-key-id: got {self.kms_key_id!r}, expected the key's ARN "
                 "(arn:aws:kms:REGION:ACCOUNT:key/…): roles are given a key by nothing else"
             )
+
+    def _misplaced(self) -> Iterator[str]:
+        for flag, place in (("--s3-prefix", self.code_uri), ("--model-path", self.model_uri)):
+            if self.input_uri.covers(place):
+                yield (
+                    f"{flag}: {place} lies below the input {self.input_uri}, where jobs would read "
+                    "it as documents: choose a place beside it"
+                )
+            if self.output_uri.covers(place):
+                yield (
+                    f"{flag}: {place} lies below the output {self.output_uri}, where a message can "
+                    "have it overwritten: choose a place beside it, or another --s3-output-prefix"
+                )
 
 
 @dataclass(frozen=True)

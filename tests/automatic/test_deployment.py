@@ -193,6 +193,13 @@ def test_a_local_artifact_is_uploaded_by_content(site: Site) -> None:
         (("--container-image", "classifier"), 2, "--container-image"),
         (("--s3-output-prefix", "input/out"), 2, "overlap"),
         (("--s3-input-prefix", "/"), 2, "--s3-input-prefix"),
+        (("--s3-prefix", "input/code"), 2, "--s3-prefix: s3://legal-documents/input/code/ lies"),
+        (("--s3-prefix", "output"), 2, "where a message can have it overwritten"),
+        (
+            ("--model-path", "output/train/model.tar.gz"),
+            2,
+            "--model-path: s3://legal-documents/out",
+        ),
         (("--instance-type", "ml.p5.48xlarge"), 2, "does not offer 'ml.p5.48xlarge'"),
         (("--role-arn", "nobody"), 2, "--role-arn"),
         (("--kms-key-id", "alias/mine"), 2, "expected the key's ARN"),
