@@ -57,28 +57,37 @@ _NO_CAPACITY = (
     "wait for a running job to end, choose another --instance-type, or ask for a higher quota in "
     "the Service Quotas console (SageMaker, transform job usage)"
 )
+_NO_QUEUE = "check SQS_QUEUE_URL, and that AWS_REGION is the queue's"
 _CODE_ADVICE = {
+    "AWS.SimpleQueueService.NonExistentQueue": _NO_QUEUE,
     "AccessDenied": _NOT_ALLOWED,
     "AccessDeniedException": _NOT_ALLOWED,
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
     "InvalidAccessKeyId": _UNKNOWN_KEY,
     "InvalidClientTokenId": _UNKNOWN_KEY,
+    "QueueDoesNotExist": _NO_QUEUE,
     "ResourceLimitExceeded": _NO_CAPACITY,
     "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY does not belong to this AWS_ACCESS_KEY_ID",
     "ThrottlingException": "AWS is limiting the rate of calls: try again in a minute",
     "UnrecognizedClientException": _UNKNOWN_KEY,
 }
-# Those that botocore's standard mode repeats, and the quota.
+# Those that botocore's standard mode repeats, the quota, and what is told to a function whose clock
+# or credentials are off: the next one's are not.
 _TEMPORARY_CODES = {
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
     "LimitExceededException",
     "PriorRequestNotComplete",
     "ProvisionedThroughputExceededException",
+    "RequestExpired",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+    "RequestTimeTooSkewed",
     "RequestTimeout",
     "RequestTimeoutException",
     "ResourceLimitExceeded",

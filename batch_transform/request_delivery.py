@@ -43,9 +43,10 @@ class Delivery:
         """Read one entry of the event's Records."""
         attributes = record["attributes"]
         original = record.get("messageAttributes", {}).get(ORIGINAL_MESSAGE_ID, {})
+        original_id = original.get("stringValue")  # None where a sender made it binary
         return cls(
             message_id=record["messageId"],
-            original_message_id=original.get("stringValue", record["messageId"]),
+            original_message_id=original_id or record["messageId"],
             receipt_handle=record["receiptHandle"],
             body=record["body"],
             receive_count=int(attributes["ApproximateReceiveCount"]),

@@ -89,7 +89,7 @@ def deliver(
         *bodies: str,
         receive_count: int = 1,
         age_in_seconds: float = 0,
-        original_message_id: str | None = None,
+        **message_attributes: dict[str, Any],
     ) -> list[str]:
         delivery = RequestDelivery(
             queue=RequestQueue(sqs, "requests", "dead-letters"),
@@ -105,11 +105,7 @@ def deliver(
             "ApproximateReceiveCount": str(receive_count),
             "SentTimestamp": str(int((NOW - age_in_seconds) * 1000)),
         }
-        original = {"stringValue": original_message_id, "dataType": "String"}
-        shared = {
-            "attributes": attributes,
-            "messageAttributes": {"original_message_id": original} if original_message_id else {},
-        }
+        shared = {"attributes": attributes, "messageAttributes": message_attributes}
         records = [
             {"messageId": f"m{n}", "receiptHandle": f"r{n}", "body": body} | shared
             for n, body in enumerate(bodies)
@@ -118,6 +114,11 @@ def deliver(
         return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
     return deliver
+
+
+def said(text: str) -> dict[str, Any]:
+    """Return a message attribute as Lambda hands it over."""
+    return {"stringValue": text, "dataType": "String"}
 
 
 def raising(error: Exception) -> Callable[[RequestedJob], bool]:
@@ -164,6 +165,7 @@ TRANSIENT = TransientRetryableChecker._TRANSIENT_ERROR_CODES
     [
         refused("ResourceLimitExceeded"),
         *map(refused, sorted({*THROTTLED, *TRANSIENT})),
+        *map(refused, ("ExpiredToken", "InvalidSignatureException", "RequestTimeTooSkewed")),
         refused("InternalFailure", status=500),
         EndpointConnectionError(endpoint_url="https://sagemaker"),
         IncompleteReadError(actual_bytes=1, expected_bytes=2),
@@ -290,18 +292,27 @@ def test_the_age_of_a_request_that_could_not_even_be_put_back_is_told(
 def test_a_request_sent_again_keeps_its_first_id(sqs: Sqs, deliver: Callable) -> None:
     """Its job has the name it would have had, and it is set aside under the same id once more."""
     started = []
-    deliver(lambda job: started.append(job.job_name) or True, GOOD, original_message_id="first")
+    deliver(
+        lambda job: started.append(job.job_name) or True, GOOD, original_message_id=said("first")
+    )
     assert started == [requested_job_name("requests", "first")]
 
-    deliver(raising(InvalidInput("no text")), GOOD, original_message_id="first")
+    deliver(raising(InvalidInput("no text")), GOOD, original_message_id=said("first"))
     deliver(raising(InvalidInput("no text")), GOOD)
     assert sqs.original_ids == ["first", "m0"]
 
 
 def test_an_id_of_which_no_name_can_be_made_is_refused(sqs: Sqs, deliver: Callable) -> None:
     """Whoever may send a message may send attributes with it."""
-    assert deliver(lambda job: True, GOOD, original_message_id="../../x") == []
+    assert deliver(lambda job: True, GOOD, original_message_id=said("../../x")) == []
     assert "request_id: got '../../x'" in sqs.set_aside[0][1]
+
+
+def test_an_original_id_that_is_no_text_counts_as_none(sqs: Sqs, deliver: Callable) -> None:
+    """The message is handled under its own id, instead of coming back for two weeks."""
+    binary = {"stringValue": None, "binaryValue": "eA==", "dataType": "Binary"}
+    assert deliver(lambda job: True, "nonsense", original_message_id=binary) == []
+    assert sqs.original_ids == ["m0"]
 
 
 @pytest.mark.parametrize("skew_in_seconds", [-86_400.0, 86_400.0])

@@ -51,6 +51,7 @@ def test_a_bucket_that_cannot_be_used_is_explained(
         ("AccessDenied", "ask for the permission"),
         ("ExpiredToken", "sign in again"),
         ("ResourceLimitExceeded", "Service Quotas"),
+        ("AWS.SimpleQueueService.NonExistentQueue", "check SQS_QUEUE_URL, and that AWS_REGION"),
         ("UnrecognizedClientException", "AWS_ACCESS_KEY_ID"),
         ("SomethingNew", "(SomethingNew)"),
     ],
