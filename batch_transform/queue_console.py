@@ -40,7 +40,7 @@ def redrive(queue: RequestQueue, message_id: str, confirm: Callable[[str], None]
     letter = queue.dead_letter(message_id)
     terminal.say(f"{letter.body}\nwas set aside: {letter.reason or 'received too often'}")
     confirm("Send it again?")
-    queue.redrive(letter)
+    queue.redrive(message_id)
     terminal.say("sent again")
 
 

@@ -5,12 +5,13 @@ Knows how a message is sent, put back, set aside and redriven; knows nothing of 
 """
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from batch_transform.aws import AwsError
 from batch_transform.errors import AwsRefused
 
 FIRST_DELAY_IN_SECONDS = 2
@@ -113,7 +114,11 @@ class RequestQueue:
     def counts(self) -> QueueCounts:
         """Return how many messages there are."""
         requests = self._count(self._queue_url)
-        return QueueCounts(*requests, dead_letters=sum(self._count(self._dead_letter_url)))
+        return QueueCounts(*requests, dead_letters=self.count_dead_letters())
+
+    def count_dead_letters(self) -> int:
+        """Return about how many dead letters there are; it hides none of them."""
+        return sum(self._count(self._dead_letter_url))
 
     def dead_letters(self) -> list[DeadLetter]:
         """
@@ -121,37 +126,31 @@ class RequestQueue:
 
         SQS has no reading that does not hide: they are hidden meanwhile and shown again at the end.
         """
-        letters: dict[str, DeadLetter] = {}
-        try:
-            while found := self._receive_dead_letters():
-                is_new = found.keys() - letters.keys()
-                letters |= found
-                if not is_new:
-                    break
-        finally:
-            for letter in letters.values():
-                self._show_again(letter)
-        return list(letters.values())
+        with self._held_dead_letters() as letters:
+            return list(letters.values())
 
     def dead_letter(self, message_id: str) -> DeadLetter:
         """Return one dead letter; raise AwsRefused where there is none of that id."""
-        for letter in self.dead_letters():
-            if letter.message_id == message_id:
-                return letter
-        raise AwsRefused(f"there is no dead letter {message_id!r}: see the ids with --queue")
+        with self._held_dead_letters(message_id) as letters:
+            return _of_id(letters, message_id)
 
-    def redrive(self, letter: DeadLetter) -> None:
+    def redrive(self, message_id: str) -> None:
         """
         Move a dead letter back among the requests: sent first, so it cannot get lost.
 
-        It keeps its first id, of which its job's name is made where it brings no request_id.
+        It is received for this alone: an older receipt may no longer delete it, and of two who
+        redrive it at once one is refused. It keeps its first id, of which its job's name is made
+        where it brings no request_id.
         """
-        self._send(
-            self._queue_url, letter.body, **{ORIGINAL_MESSAGE_ID: letter.original_message_id}
-        )
-        self._sqs.delete_message(
-            QueueUrl=self._dead_letter_url, ReceiptHandle=letter.receipt_handle
-        )
+        with self._held_dead_letters(message_id) as letters:
+            letter = _of_id(letters, message_id)
+            self._send(
+                self._queue_url, letter.body, **{ORIGINAL_MESSAGE_ID: letter.original_message_id}
+            )
+            self._sqs.delete_message(
+                QueueUrl=self._dead_letter_url, ReceiptHandle=letter.receipt_handle
+            )
+            del letters[message_id]
 
     def _send(self, queue_url: str, body: str, **attributes: str) -> str:
         answer = self._sqs.send_message(
@@ -163,6 +162,21 @@ class RequestQueue:
             },
         )
         return answer["MessageId"]
+
+    @contextmanager
+    def _held_dead_letters(self, wanted: str | None = None) -> Iterator[dict[str, DeadLetter]]:
+        """Hold all dead letters by their ids, or some until the *wanted* one is among them."""
+        letters: dict[str, DeadLetter] = {}
+        try:
+            while wanted not in letters and (found := self._receive_dead_letters()):
+                is_new = found.keys() - letters.keys()
+                letters |= found
+                if not is_new:
+                    break
+            yield letters
+        finally:
+            for letter in letters.values():
+                self._show_again(letter)
 
     def _receive_dead_letters(self) -> dict[str, DeadLetter]:
         answer = self._sqs.receive_message(
@@ -177,9 +191,9 @@ class RequestQueue:
         return {letter.message_id: letter for letter in letters}
 
     def _show_again(self, letter: DeadLetter) -> None:
-        errors = self._sqs.exceptions
-        # Where reading took longer than it is hidden, it shows already, or another reader has it.
-        with suppress(errors.MessageNotInflight, errors.ReceiptHandleIsInvalid):
+        # It shows by itself within a minute: nothing here is worth an error. SQS has three codes
+        # for a letter that shows already, that another reader has, or that is gone.
+        with suppress(*AwsError):
             self._sqs.change_message_visibility(
                 QueueUrl=self._dead_letter_url,
                 ReceiptHandle=letter.receipt_handle,
@@ -208,6 +222,15 @@ def delay_in_seconds(receive_count: int, uniform: Callable[[float, float], float
     grown = FIRST_DELAY_IN_SECONDS * DELAY_GROWTH ** min(receive_count - 1, 100)
     jitter = uniform(1 - DELAY_JITTER, 1 + DELAY_JITTER)
     return round(min(grown, LONGEST_DELAY_IN_SECONDS) * jitter)
+
+
+def _of_id(letters: Mapping[str, DeadLetter], message_id: str) -> DeadLetter:
+    if message_id not in letters:
+        raise AwsRefused(
+            f"there is no dead letter {message_id!r}, unless somebody else reads it right now: see "
+            "the ids with --queue"
+        )
+    return letters[message_id]
 
 
 def _printable(text: str) -> str:
