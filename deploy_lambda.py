@@ -79,7 +79,7 @@ def _need_no_more(context: click.Context, _parameter: click.Parameter, deleting:
     "instance_types",
     multiple=True,
     default=INSTANCE_TYPES,
-    help="A machine that requests may ask for; give it once for each.",
+    help="A machine that requests may ask for; give it once for each, the preferred one first.",
 )
 @option(
     "--kms-key-id", help="KMS key, by its ARN, of the buckets and of everything the jobs write."

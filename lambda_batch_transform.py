@@ -48,7 +48,7 @@ def handle_requests(event: dict[str, Any], context: Any) -> dict[str, Any]:
             queue_name=queue_name_of(queue_url),
             input_folder=S3Uri.parse(variables["INPUT_FOLDER"]),
             output_folder=S3Uri.parse(variables["OUTPUT_FOLDER"]),
-            instance_types=frozenset(variables["INSTANCE_TYPES"].split(",")),
+            instance_types=tuple(variables["INSTANCE_TYPES"].split(",")),
         ),
         start=starter.start,
         now=time.time,

@@ -30,7 +30,7 @@ from batch_transform.transform_profiles import OPTIMIZED, PROFILES
 @option(
     "--instance-type",
     variable="SAGEMAKER_INSTANCE_TYPE",
-    help="Machine to rent. [default: the profile's]",
+    help="Machine to rent. [default: the deployment's first for the profile]",
 )
 @instance_count_option
 @option(

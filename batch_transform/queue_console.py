@@ -50,7 +50,7 @@ def follow_request(
     """Wait for a request's job and its results and print them; raise where it is not completed."""
     terminal.say(f"waiting for the job {sent.job_name}")
     try:
-        await_job(clients, queue, sent, time.sleep)
+        await_job(clients.sagemaker, queue, sent, time.sleep)
         job = follow(clients, sent.job_name)
         summary = await_results(clients.s3, job, time.sleep)
     except KeyboardInterrupt:

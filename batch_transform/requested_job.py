@@ -45,6 +45,8 @@ _SECONDS_A_FILE = 0.1
 _BYTES_A_SECOND = 10_000_000
 _EXPANSION_OF_GZIP = 10
 _SHARE_FOR_READING = 0.7
+# S3 tells times in whole seconds, and a function has spent some before it claims the folder.
+_MARGIN_OF_AGE = 1.05
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ class JobStarter:
 
     def _claim(self, job: RequestedJob) -> bool:
         """Write request.json; return whether this call is the first to do so."""
-        claim = new_claim(job.asked)
+        claim = new_claim(job.message.given)
         holding = put_claim(self.clients.s3, job.folder, claim)
-        if holding is not None and asked_in(holding) != job.asked:
+        if holding is not None and asked_in(holding) != job.message.given:
             place = job.folder.request
             raise RefusedRequest(
                 [f"this request_id was used before for another request: see {place}"]
@@ -108,12 +110,13 @@ class JobStarter:
         """
         Delete what was written to prepare the job, the claim last; and nothing else.
 
-        Another request's output path may lie below this folder, with a job that runs there.
+        Another request's output path may lie below this folder, with a job that runs there. The
+        records go first: whoever finds one takes for granted what it speaks of.
         """
         folder = job.folder
-        self._delete_shards(job)
         for place in (folder.record, folder.checked, folder.left_out, folder.manifest):
             self.clients.s3.delete_object(Bucket=place.bucket, Key=place.key)
+        self._delete_shards(job)
         self._take_claim_back(job)
 
     def _delete_shards(self, job: RequestedJob) -> None:
@@ -131,19 +134,19 @@ class JobStarter:
         self, found: TransformJob, job: RequestedJob, *, is_first: bool
     ) -> None:
         """
-        Refuse a request whose id another one has used, and take its claim back.
+        Refuse a request whose id another one has used.
 
-        `request.json` tells requests of one folder apart; one of another folder, or one whose
-        folder was removed since, is told by the job that has the name.
+        `request.json` tells requests of one folder apart. One of another folder, or one whose
+        folder was removed since, is told by the digest that the job bears: the output folder of
+        the stack may be another now. What this call has put where no job runs is taken back.
         """
         used = JobFolder.of_job(found.output_uri, found.name).root
-        if used == job.folder.root and not is_first:
-            return
-        if used == job.folder.root:
-            self._take_claim_back(job)
-        else:
+        if used != job.folder.root:
             self._take_all_back(job)
-        raise RefusedRequest([f"this request_id was used before: its job wrote to {used}"])
+        elif is_first:
+            self._take_claim_back(job)
+        if found.request_digest != job.message.digest:
+            raise RefusedRequest([f"this request_id was used before: its job wrote to {used}"])
 
     def _prepare_input(self, job: RequestedJob, *, is_first: bool) -> S3Uri:
         """
@@ -177,7 +180,8 @@ class JobStarter:
         """Tell whether this call reads the input, and not one before it that was killed."""
         if is_first:
             return True
-        if age_in_seconds(self.clients.s3, job.folder.request) < self.time_limit_in_seconds:
+        age = age_in_seconds(self.clients.s3, job.folder.request)
+        if age < self.time_limit_in_seconds * _MARGIN_OF_AGE:
             raise NotYet(f"the input of {job.job_name} is being read")
         return False
 
@@ -203,6 +207,7 @@ class JobStarter:
             instance_count=job.instance_count,
             kms_key_id=self.kms_key_id,
             tags=self.tags,
+            request_digest=job.message.digest,
         )
 
     def _pack(self, job: RequestedJob, input_folder: InputFolder) -> None:

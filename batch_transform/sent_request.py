@@ -7,17 +7,18 @@ Looks from outside, at the queue, at SageMaker and at S3; knows nothing of the f
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from batch_transform.aws import AwsClients
 from batch_transform.errors import IncompleteOutput, RefusedRequest
 from batch_transform.naming import JobFolder, requested_job_name
-from batch_transform.request_queue import RequestQueue
+from batch_transform.request_queue import DeadLetter, RequestQueue
 from batch_transform.s3_objects import read_object
 from batch_transform.transform_job import TransformJob, find_job
 from batch_transform.transform_message import TransformMessage
 
 _POLL_IN_SECONDS = 2.0
+_POLLS_A_READING = 30
 LONGEST_WAIT_FOR_RESULTS_IN_SECONDS = 1200
 """The completion function has 900 seconds, and Lambda's own retries come within three minutes."""
 
@@ -41,7 +42,7 @@ def send_request(queue: RequestQueue, message: TransformMessage) -> SentRequest:
 
 
 def await_job(
-    clients: AwsClients,
+    sagemaker: Any,
     queue: RequestQueue,
     sent: SentRequest,
     sleep: Callable[[float], None],
@@ -50,25 +51,30 @@ def await_job(
     Return the job of a request as soon as it exists, however long it waits for capacity.
 
     Raises RefusedRequest with the reason if it was set aside, as it will be where the name is
-    that of another request's job.
+    that of another request's job. Reading the dead letters hides them from others: they are read
+    when their number is another, and now and then, since that number is approximate.
     """
-    while (job := _find_own_job(clients, sent)) is None:
-        for letter in queue.dead_letters():
-            if letter.original_message_id == sent.message_id:
-                reason = letter.reason or "SQS gave up on it"
-                raise RefusedRequest([f"the request was set aside: {reason}"])
+    polls = count()
+    letters: list[DeadLetter] = []
+    while (job := _find_own_job(sagemaker, sent)) is None:
+        is_due = next(polls) % _POLLS_A_READING == 0
+        if is_due or queue.count_dead_letters() != len(letters):
+            letters = queue.dead_letters()
+            _check_not_among(letters, sent)
         sleep(_POLL_IN_SECONDS)
     return job
 
 
-def _find_own_job(clients: AwsClients, sent: SentRequest) -> TransformJob | None:
-    job = find_job(clients.sagemaker, sent.job_name)
-    if job is None:
-        return None
-    place = JobFolder.of_job(job.output_uri, job.name).request
-    request = read_object(clients.s3, place)
-    is_own = request is not None and sent.message.is_asked_in(json.loads(request))
-    return job if is_own else None
+def _find_own_job(sagemaker: Any, sent: SentRequest) -> TransformJob | None:
+    job = find_job(sagemaker, sent.job_name)
+    return job if job and job.request_digest == sent.message.digest else None
+
+
+def _check_not_among(letters: list[DeadLetter], sent: SentRequest) -> None:
+    for letter in letters:
+        if letter.original_message_id == sent.message_id:
+            reason = letter.reason or "SQS gave up on it"
+            raise RefusedRequest([f"the request was set aside: {reason}"])
 
 
 def await_results(s3: Any, job: TransformJob, sleep: Callable[[float], None]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from batch_transform.aws import AwsError, error_code
 from batch_transform.errors import AwsRefused, JobFailed, JobMayRun, WatchInterrupted
 from batch_transform.naming import S3Uri
-from batch_transform.transform_request import Request
+from batch_transform.transform_request import REQUEST_DIGEST_VARIABLE, Request
 
 FINAL_STATUSES = {"Completed", "Failed", "Stopped"}
 FIRST_POLL_IN_SECONDS = 1.0
@@ -24,7 +24,11 @@ _POLL_GROWTH = 1.2
 
 @dataclass(frozen=True)
 class TransformJob:
-    """What DescribeTransformJob says, in our words. Times are aware, or None until they come."""
+    """
+    What DescribeTransformJob says, in our words. Times are aware, or None until they come.
+
+    *request_digest* tells which message asked for the job; None where none did.
+    """
 
     name: str
     status: str
@@ -38,6 +42,7 @@ class TransformJob:
     started_at: datetime | None
     ended_at: datetime | None
     kms_key_id: str | None = None
+    request_digest: str | None = None
 
     @classmethod
     def from_description(cls, description: dict[str, Any]) -> Self:
@@ -57,6 +62,7 @@ class TransformJob:
             started_at=description.get("TransformStartTime"),
             ended_at=description.get("TransformEndTime"),
             kms_key_id=description["TransformOutput"].get("KmsKeyId"),
+            request_digest=description.get("Environment", {}).get(REQUEST_DIGEST_VARIABLE),
         )
 
     @property

@@ -4,9 +4,11 @@ The message that asks for a job: its fields, its JSON, and what a stack accepts 
 Knows the format and the rules; knows neither the queue that carries it nor how a job is started.
 """
 
+import hashlib
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -17,6 +19,7 @@ from batch_transform.naming import JobFolder, S3Uri, requested_job_name
 from batch_transform.transform_profiles import OPTIMIZED, PROFILES, TransformProfile
 
 MAX_INSTANCE_COUNT = 100
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _REQUEST_ID = re.compile(r"(?!.{41})[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
 
@@ -35,8 +38,8 @@ class TransformMessage:
     def from_json(cls, body: str) -> Self:
         """Read a message; raise RefusedRequest with everything that is wrong with it."""
         try:
-            document = json.loads(body)
-        except ValueError as error:
+            document = json.loads(body, object_pairs_hook=_object_of)
+        except (ValueError, RecursionError) as error:
             raise RefusedRequest([f"the message is not JSON: {error}"]) from None
         if not isinstance(document, dict):
             raise RefusedRequest(
@@ -51,23 +54,22 @@ class TransformMessage:
 
     def to_json(self) -> str:
         """Return the message as `from_json` reads it, without the fields that are left open."""
-        return json.dumps(
-            {name: value for name, value in asdict(self).items() if value is not None}
-        )
+        return json.dumps(self.given)
 
-    def is_asked_in(self, request: dict[str, Any]) -> bool:
-        """Tell whether a job's `request.json` can be this message's; what is open fits any."""
-        input_uri = S3Uri.parse(self.input_path).folder()
-        output_uri = self.output_path and str(S3Uri.parse(self.output_path).folder())
-        asked = {
-            "profile": self.profile,
-            "output": output_uri,
-            "instance_type": self.instance_type,
-            "instance_count": self.instance_count,
-        }
-        return S3Uri.parse(request["input"]).folder() == input_uri and all(
-            value in {None, request[name]} for name, value in asked.items()
-        )
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that are not left open."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @property
+    def digest(self) -> str:
+        """
+        What the job bears of this request, so that it is told from any other of the same id.
+
+        Made of what was said and not of what a stack fills in, which may be another when the
+        message is delivered again.
+        """
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the values, whoever receives them."""
@@ -85,8 +87,9 @@ class TransformMessage:
 
 @dataclass(frozen=True)
 class RequestedJob:
-    """A request with everything filled in that the message left open."""
+    """A request with everything filled in that its message left open."""
 
+    message: TransformMessage
     job_name: str
     profile: TransformProfile
     input_uri: S3Uri
@@ -99,27 +102,19 @@ class RequestedJob:
         """The job's own folder."""
         return JobFolder.of(self.output_uri, self.job_name)
 
-    @property
-    def asked(self) -> dict[str, Any]:
-        """What was asked, as `request.json` holds it: the same for the same request."""
-        return {
-            "job_name": self.job_name,
-            "profile": self.profile.name,
-            "input": str(self.input_uri),
-            "output": str(self.output_uri),
-            "instance_type": self.instance_type,
-            "instance_count": self.instance_count,
-        }
-
 
 @dataclass(frozen=True)
 class AcceptedRequests:
-    """What one stack may do for those who write to its queue."""
+    """
+    What one stack may do for those who write to its queue.
+
+    *instance_types* are in the order in which they are taken for a message that names none.
+    """
 
     queue_name: str
     input_folder: S3Uri
     output_folder: S3Uri
-    instance_types: frozenset[str]
+    instance_types: tuple[str, ...]
 
     def job(self, message: TransformMessage, request_id: str) -> RequestedJob:
         """
@@ -132,11 +127,12 @@ class AcceptedRequests:
             raise RefusedRequest(problems)
         profile = PROFILES[message.profile]
         job = RequestedJob(
+            message=message,
             job_name=requested_job_name(self.queue_name, request_id),
             profile=profile,
             input_uri=self._input_uri(message),
             output_uri=S3Uri.parse(message.output_path or str(self.output_folder)).folder(),
-            instance_type=message.instance_type or profile.default_instance_type,
+            instance_type=self._instance_type(message, profile),
             instance_count=message.instance_count,
         )
         if problems := [*self._problems(job)]:
@@ -149,13 +145,19 @@ class AcceptedRequests:
         is_whole = input_uri.folder() == self.input_folder
         return self.input_folder if is_whole else input_uri
 
+    def _instance_type(self, message: TransformMessage, profile: TransformProfile) -> str:
+        """Where none is asked for, the first of the profile's kind; else the first of all."""
+        if message.instance_type is not None:
+            return message.instance_type
+        return next(filter(profile.suits, self.instance_types), self.instance_types[0])
+
     def _problems(self, job: RequestedJob) -> Iterator[str]:
         if not self.input_folder.covers(job.input_uri.folder()):
             yield f"input_path: {job.input_uri} does not lie below {self.input_folder}"
         if not self.output_folder.covers(job.output_uri):
             yield f"output_path: {job.output_uri} does not lie below {self.output_folder}"
         if job.instance_type not in self.instance_types:
-            allowed = ", ".join(sorted(self.instance_types))
+            allowed = ", ".join(self.instance_types)
             yield f"instance_type: {job.instance_type!r} is not among those allowed: {allowed}"
 
 
@@ -179,6 +181,14 @@ def _request_id_problems(request_id: str) -> Iterator[str]:
         )
 
 
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; refuse one that says two things of the same field."""
+    names = Counter(name for name, _value in pairs)
+    if doubled := [name for name, times in names.items() if times > 1]:
+        raise RefusedRequest([f"given more than once: {', '.join(doubled)}"])
+    return dict(pairs)
+
+
 def _field_problems(document: dict[str, Any]) -> Iterator[str]:
     known = {field.name: field for field in fields(TransformMessage)}
     if unknown := sorted(document.keys() - known.keys()):
@@ -190,3 +200,5 @@ def _field_problems(document: dict[str, Any]) -> Iterator[str]:
         if name in known and type(value) is not expected:
             kind = "a whole number" if expected is int else "a string"
             yield f"{name}: got {json.dumps(value)}, expected {kind}"
+        elif isinstance(value, str) and _HALF_A_CHARACTER.search(value):
+            yield f"{name}: got {json.dumps(value)}, which holds half a character"

@@ -51,6 +51,10 @@ class TransformProfile:
             return 1
         return self.max_concurrent_transforms
 
+    def suits(self, instance_type: str) -> bool:
+        """Tell whether *instance_type* is of the kind that this job was made for."""
+        return is_gpu(instance_type) == self.runs_on_gpu
+
     def instance_type_remark(self, instance_type: str) -> str | None:
         """
         Return what an operator should know before renting *instance_type* for this job, or None.
@@ -58,7 +62,7 @@ class TransformProfile:
         Either kind of job runs on either kind of machine: an account whose GPU quota is still zero
         can run the optimized job on CPUs.
         """
-        if is_gpu(instance_type) == self.runs_on_gpu:
+        if self.suits(instance_type):
             return None
         if self.runs_on_gpu:
             return f"{instance_type} has no GPU: the job will run, but take longer"

@@ -18,6 +18,8 @@ from batch_transform.transform_profiles import (
 
 Request = dict[str, Any]
 
+REQUEST_DIGEST_VARIABLE = "REQUEST_DIGEST"
+
 
 def create_model_request(
     *,
@@ -64,17 +66,22 @@ def create_transform_job_request(
     input_is_manifest: bool = False,
     kms_key_id: str | None = None,
     tags: Mapping[str, str] | None = None,
+    request_digest: str | None = None,
 ) -> Request:
     """
     Return a CreateTransformJob request for one of the two profiles.
 
     *input_uri* is a prefix or, if *input_is_manifest*, one file that lists the objects.
     *kms_key_id* encrypts the output, and the volume where the instance type allows it.
+    *request_digest* names the message that asks for the job; the environment is the one place of
+    a job where DescribeTransformJob tells it again and no further permission is needed.
     """
     resources: Request = {"InstanceType": instance_type, "InstanceCount": instance_count}
     if ami_version := transform_ami_version(instance_type):
         resources["TransformAmiVersion"] = ami_version
     environment = container_environment(instance_type)
+    if request_digest:
+        environment[REQUEST_DIGEST_VARIABLE] = request_digest
     encryption = {"KmsKeyId": kms_key_id} if kms_key_id else {}
     if kms_key_id and takes_volume_key(instance_type):
         resources["VolumeKmsKeyId"] = kms_key_id

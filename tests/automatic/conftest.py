@@ -174,5 +174,5 @@ def accepted() -> AcceptedRequests:
         queue_name="requests",
         input_folder=S3Uri(BUCKET, "input/"),
         output_folder=S3Uri(BUCKET, "output/"),
-        instance_types=frozenset({"ml.g5.xlarge", "ml.m5.xlarge"}),
+        instance_types=("ml.g5.xlarge", "ml.m5.xlarge"),
     )

@@ -5,17 +5,20 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from batch_transform.errors import InputChanged, InvalidInput, NotYet, RefusedRequest
 from batch_transform.job_outcome import settle_job
 from batch_transform.naming import S3Uri
 from batch_transform.requested_job import JobStarter
-from batch_transform.s3_objects import list_objects
+from batch_transform.s3_objects import delete_objects, list_objects
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.transform_job import TransformJob, describe_job
 from batch_transform.transform_message import AcceptedRequests, RequestedJob, TransformMessage
@@ -58,6 +61,11 @@ def request_job(
     return request_job
 
 
+def over(starter: JobStarter, s3: Any) -> JobStarter:
+    """Return the starter as it works over another S3."""
+    return replace(starter, clients=SimpleNamespace(s3=s3, sagemaker=starter.clients.sagemaker))
+
+
 class Interrupted:
     """A client that dies right after, or right before, one of its calls."""
 
@@ -93,8 +101,9 @@ def test_a_request_is_packed_started_and_recorded(
 
     started = describe_job(starter.clients.sagemaker, job.job_name)
     assert started.input_uri == job.folder.shards
+    assert started.request_digest == job.message.digest
     asked = json.loads(bare_site.read(job.folder.request.key))
-    assert (asked["job_name"], asked["input"]) == (job.job_name, str(job.input_uri))
+    assert {name: asked[name] for name in job.message.given} == job.message.given
     assert json.loads(bare_site.read(job.folder.record.key))["packed"]["documents"] == 2
 
 
@@ -141,6 +150,53 @@ def test_a_function_killed_before_creating_the_job_has_packed_for_the_next(
 
     assert starter.start(job)
     assert describe_job(clients.sagemaker, job.job_name).input_uri == job.folder.shards
+
+
+def read_anew(job: RequestedJob, accepted: AcceptedRequests, **deployed: Any) -> RequestedJob:
+    """Return the same request as the stack reads it after it was deployed with other settings."""
+    request_id = job.job_name.split("-", 2)[2]
+    return replace(accepted, **deployed).job(job.message, request_id)
+
+
+def test_a_request_whose_job_runs_is_known_though_the_stacks_defaults_changed(
+    bare_site: Site, starter: JobStarter, request_job: Callable, accepted: AcceptedRequests
+) -> None:
+    """It is delivered again after another output folder was deployed: the job is still its own."""
+    job = request_job(
+        bare_site.put_input(a=b"contract one\n"), profile="standard", instance_type=None
+    )
+    assert starter.start(job)
+    again = read_anew(job, accepted, output_folder=S3Uri(BUCKET, "output/newly-deployed/"))
+    assert again.job_name == job.job_name
+    assert not starter.start(again)
+    assert not bare_site.exists(again.folder.root.key)
+
+
+def test_a_request_that_waits_takes_the_machine_that_is_the_default_by_then(
+    bare_site: Site, starter: JobStarter, request_job: Callable, accepted: AcceptedRequests
+) -> None:
+    """Another machine is deployed because there was no capacity for the first."""
+    path = bare_site.put_input(a=b"contract one\n")
+    job = request_job(path, instance_type=None, instance_count=3)
+    with pytest.raises(ClientError, match="ResourceLimitExceeded"):
+        starter.start(job)
+    assert starter.start(read_anew(job, accepted, instance_types=("ml.m5.xlarge",)))
+    started = describe_job(starter.clients.sagemaker, job.job_name)
+    assert (started.instance_type, started.input_uri) == ("ml.m5.xlarge", job.folder.shards)
+
+
+def test_a_job_whose_folder_was_removed_is_still_its_requests_own(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """Sent again it starts nothing and leaves nothing; another request of its id is refused."""
+    path = bare_site.put_input(a=b"contract one\n")
+    job, other = request_job(path), request_job(path, instance_count=2)
+    assert starter.start(job)
+    delete_objects(starter.clients.s3, job.folder.root)
+    assert not starter.start(job)
+    with pytest.raises(RefusedRequest, match="used before"):
+        starter.start(other)
+    assert not bare_site.exists(job.folder.request.key)
 
 
 class KilledWhileReading:
@@ -191,17 +247,17 @@ def test_a_role_that_may_list_prefixes_only_starts_and_settles_jobs(
 ) -> None:
     """The condition on ListBucket names a prefix, which a request for one object does not bear."""
     job = request_job(bare_site.put_input(a=b"contract one\n"), profile=profile)
-    sagemaker = starter.clients.sagemaker
-    clients = SimpleNamespace(s3=PrefixRoleS3(starter.clients.s3), sagemaker=sagemaker)
-    assert JobStarter(clients, starter.model_name, 300).start(job)
+    s3 = PrefixRoleS3(starter.clients.s3)
+    assert over(starter, s3).start(job)
 
     def ended() -> TransformJob | None:
-        found = describe_job(sagemaker, job.job_name)
+        found = describe_job(starter.clients.sagemaker, job.job_name)
         return found if found.is_final else None
 
-    settled = settle_job(clients.s3, until(ended, "the job has ended"))
+    done = until(ended, "the job has ended")
+    settled = settle_job(s3, done)
     assert settled["status"] == "Completed"
-    assert settle_job(clients.s3, describe_job(sagemaker, job.job_name)) == settled
+    assert settle_job(s3, done) == settled
 
 
 class LostAnswerS3:
@@ -224,10 +280,7 @@ def test_a_claim_whose_answer_was_lost_is_known_for_ones_own(
 ) -> None:
     """Taken for another's, the input would wait for a reader that does not exist."""
     job = request_job(bare_site.put_input(a=b"contract one\n"))
-    clients = SimpleNamespace(
-        s3=LostAnswerS3(starter.clients.s3), sagemaker=starter.clients.sagemaker
-    )
-    assert JobStarter(clients, starter.model_name, 300).start(job)
+    assert over(starter, LostAnswerS3(starter.clients.s3)).start(job)
     assert describe_job(starter.clients.sagemaker, job.job_name).input_uri == job.folder.shards
 
 
@@ -237,11 +290,8 @@ def test_while_one_call_reads_another_waits(
 ) -> None:
     """Two deliveries at once never pack into one folder, nor start what is still being checked."""
     job = request_job(bare_site.put_input(a=b"contract one\n"), profile=profile)
-    clients = SimpleNamespace(
-        s3=KilledWhileReading(starter.clients.s3), sagemaker=starter.clients.sagemaker
-    )
     with pytest.raises(Killed):
-        JobStarter(clients, starter.model_name, 300).start(job)
+        over(starter, KilledWhileReading(starter.clients.s3)).start(job)
 
     with pytest.raises(NotYet, match="being read"):
         starter.start(job)
@@ -267,17 +317,41 @@ def test_a_call_that_could_not_look_for_the_job_holds_nobody_up(
     assert describe_job(starter.clients.sagemaker, job.job_name).input_uri == job.folder.shards
 
 
+class LaterS3:
+    """S3 some seconds later."""
+
+    def __init__(self, s3: Any, seconds: float) -> None:
+        self._s3 = s3
+        self._seconds = timedelta(seconds=seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def head_object(self, **request: Any) -> dict[str, Any]:
+        answer = self._s3.head_object(**request)
+        headers = {"date": format_datetime(answer["LastModified"] + self._seconds)}
+        return answer | {"ResponseMetadata": {"HTTPHeaders": headers}}
+
+
+def test_a_reader_is_not_given_up_in_its_last_second(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """S3 tells whole seconds: what seems as old as a function can be may still be at work."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    with pytest.raises(Killed):
+        over(starter, KilledWhileReading(starter.clients.s3)).start(job)
+    with pytest.raises(NotYet, match="being read"):
+        over(starter, LaterS3(starter.clients.s3, seconds=301)).start(job)
+
+
 @pytest.mark.parametrize("profile", ["optimized", "standard"])
 def test_an_input_whose_reading_was_killed_runs_as_it_is(
     bare_site: Site, starter: JobStarter, request_job: Callable, profile: str
 ) -> None:
     """After the time that a function has, nobody reads any more: no second try, no loss."""
     job = request_job(bare_site.put_input(a=b"contract one\n"), profile=profile)
-    clients = SimpleNamespace(
-        s3=KilledWhileReading(starter.clients.s3), sagemaker=starter.clients.sagemaker
-    )
     with pytest.raises(Killed):
-        JobStarter(clients, starter.model_name, 300).start(job)
+        over(starter, KilledWhileReading(starter.clients.s3)).start(job)
 
     # Long enough to read a line, so only the age of request.json can tell that nobody does.
     late = JobStarter(starter.clients, starter.model_name, time_limit_in_seconds=1)
@@ -340,6 +414,38 @@ def test_input_that_is_no_text_leaves_nothing_behind(
 
     starter.clients.s3.put_object(Bucket=BUCKET, Key=f"{job.input_uri.key}a.txt", Body=b"good\n")
     assert starter.start(job)
+
+
+class KilledWhileTakingBack:
+    """S3 whose answer to the record is lost, and the function killed as it deletes the shards."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def put_object(self, **arguments: Any) -> Any:
+        answer = self._s3.put_object(**arguments)
+        if arguments["Key"].endswith("/job.json"):
+            raise EndpointConnectionError(endpoint_url="https://s3")
+        return answer
+
+    def delete_objects(self, **arguments: Any) -> None:
+        self._s3.delete_objects(**arguments)
+        raise Killed
+
+
+def test_shards_that_were_taken_back_are_not_taken_for_packed_input(
+    bare_site: Site, starter: JobStarter, request_job: Callable
+) -> None:
+    """The record goes before them, or the next try would start a job over nothing."""
+    job = request_job(bare_site.put_input(a=b"contract one\n"))
+    with pytest.raises(Killed):
+        over(starter, KilledWhileTakingBack(starter.clients.s3)).start(job)
+    with pytest.raises(NotYet, match="being read"):
+        starter.start(job)
+    assert bare_site.jobs(job.job_name) == []
 
 
 @pytest.mark.parametrize("below", ["", "input/"])
@@ -496,9 +602,13 @@ class TakenName:
         self._is_taken = False
 
     def create_transform_job(self, **request: Any) -> None:
-        output = dict(request["TransformOutput"])
-        output["S3OutputPath"] = self._writes_to or output["S3OutputPath"]
-        self._sagemaker.create_transform_job(**request | {"TransformOutput": output})
+        changes = {}
+        if self._writes_to:
+            changes["TransformOutput"] = request["TransformOutput"] | {
+                "S3OutputPath": self._writes_to
+            }
+            changes["Environment"] = {"REQUEST_DIGEST": "another's"}
+        self._sagemaker.create_transform_job(**request | changes)
         self._is_taken = True
         self._sagemaker.create_transform_job(**request)
 

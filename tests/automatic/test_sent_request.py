@@ -1,13 +1,9 @@
 """What a sender learns of a request: its job, its results, or why there is neither."""
 
-import io
-import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,14 +20,6 @@ TEMPLATE = Path(__file__).parents[2] / "lambda_batch_transform_template.yaml"
 MESSAGE = TransformMessage("s3://legal-documents/input/", request_id="mine")
 BODY = MESSAGE.to_json()
 SENT = SentRequest(MESSAGE, message_id="my-message", job_name="dispute-0-mine")
-ASKED = {
-    "profile": "optimized",
-    "input": "s3://legal-documents/input/",
-    "output": "s3://legal-documents/output/",
-    "instance_type": "ml.m5.xlarge",
-    "instance_count": 1,
-}
-"""What the job's `request.json` holds."""
 JOB = TransformJob(
     name=SENT.job_name,
     status="InProgress",
@@ -44,14 +32,16 @@ JOB = TransformJob(
     created_at=datetime(2026, 11, 1, tzinfo=UTC),
     started_at=None,
     ended_at=None,
+    request_digest=MESSAGE.digest,
 )
 
 
 class SageMaker:
     """SageMaker that knows the job only from a given look on."""
 
-    def __init__(self, looks_without: int) -> None:
+    def __init__(self, looks_without: int, request_digest: str | None = MESSAGE.digest) -> None:
         self._looks_without = looks_without
+        self._environment = {"REQUEST_DIGEST": request_digest} if request_digest else {}
 
     def describe_transform_job(self, **_request: Any) -> dict[str, Any]:
         if self._looks_without:
@@ -66,6 +56,7 @@ class SageMaker:
             "TransformOutput": {"S3OutputPath": str(JOB.output_uri)},
             "TransformResources": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
             "CreationTime": JOB.created_at,
+            "Environment": self._environment,
         }
 
 
@@ -74,45 +65,56 @@ def letter(original_message_id: str) -> DeadLetter:
     return DeadLetter("aside", original_message_id, "receipt", BODY, "no text", JOB.created_at)
 
 
-class S3:
-    """S3 that holds one object, or none."""
+class Queue:
+    """A queue whose dead letters grow from look to look, some of them held by another reader."""
 
-    class exceptions:  # noqa: N801
-        NoSuchKey = type("NoSuchKey", (Exception,), {})
+    def __init__(self, *looks: list[DeadLetter], held_elsewhere: int = 0) -> None:
+        self._looks = list(looks)
+        self.held_elsewhere = held_elsewhere
+        self.readings = 0
 
-    def __init__(self, **objects: bytes) -> None:
-        self._objects = objects
+    def count_dead_letters(self) -> int:
+        return len(self._looks[0]) + self.held_elsewhere
 
-    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
-        if Key not in self._objects:
-            raise self.exceptions.NoSuchKey
-        return {"Body": io.BytesIO(self._objects[Key])}
+    def dead_letters(self) -> list[DeadLetter]:
+        self.readings += 1
+        return self._looks[0]
+
+    def next_look(self, _seconds: float) -> None:
+        if len(self._looks) > 1:
+            self._looks.pop(0)
 
 
-def wait(
-    looks_without: int,
-    *letters: DeadLetter,
-    sleep: Callable[[float], None],
-    sent: SentRequest = SENT,
-) -> TransformJob:
-    """Wait for the job while these dead letters lie there."""
-    request = {f"output/{SENT.job_name}/request.json": json.dumps(ASKED).encode()}
-    clients = SimpleNamespace(sagemaker=SageMaker(looks_without), s3=S3(**request))
-    queue = SimpleNamespace(dead_letters=lambda: [*letters])
-    return await_job(clients, queue, sent, sleep)
+def wait(looks_without: int, queue: Queue, sent: SentRequest = SENT) -> TransformJob:
+    """Wait for a job that is there from a given look on."""
+    return await_job(SageMaker(looks_without), queue, sent, queue.next_look)
 
 
 def test_a_dead_letter_of_the_same_words_is_not_taken_for_ones_own() -> None:
     """Somebody else sent the same message and had it set aside: this one still gets its job."""
-    slept: list[float] = []
-    assert wait(2, letter("their-message"), sleep=slept.append) == JOB
-    assert len(slept) == 2
+    assert wait(2, Queue([letter("their-message")])) == JOB
 
 
 def test_ones_own_dead_letter_ends_the_waiting_with_its_reason() -> None:
     """Known by its first id, under which it lies there after a redrive, too."""
+    theirs = letter("their-message")
+    queue = Queue([theirs], [theirs], [theirs, letter(SENT.message_id)])
     with pytest.raises(RefusedRequest, match="no text"):
-        wait(1, letter("their-message"), letter(SENT.message_id), sleep=lambda _seconds: None)
+        wait(5, queue)
+
+
+def test_waiting_seldom_hides_the_dead_letters_from_others() -> None:
+    """They are read once a minute, as long as their number stays what was read."""
+    queue = Queue([letter("their-message")])
+    wait(45, queue)
+    assert queue.readings == 2
+
+
+def test_what_another_reader_held_is_looked_for_again() -> None:
+    """One's own letter may be the one that was not to be seen."""
+    queue = Queue([letter("their-message")], held_elsewhere=1)
+    wait(5, queue)
+    assert queue.readings == 5
 
 
 @pytest.mark.parametrize(
@@ -131,17 +133,23 @@ def test_the_job_of_another_request_with_ones_id_is_not_taken_for_ones_own(
 ) -> None:
     """Its results would pass for an answer; one's own request is about to be refused."""
     sent = replace(SENT, message=replace(MESSAGE, **other))
-    letters = [letter(SENT.message_id)]
     with pytest.raises(RefusedRequest, match="no text"):
-        wait(0, *letters, sleep=lambda _seconds: None, sent=sent)
+        wait(0, Queue([letter(SENT.message_id)]), sent)
 
 
-@pytest.mark.parametrize("input_path", ["s3://legal-documents/input", MESSAGE.input_path])
-def test_ones_own_job_is_known_by_all_that_was_said(input_path: str) -> None:
-    """The whole input folder may be named without its `/`, and what is left open fits any job."""
-    said = {"output_path": "s3://legal-documents/output", "instance_type": "ml.m5.xlarge"}
-    sent = replace(SENT, message=replace(MESSAGE, input_path=input_path, **said))
-    assert wait(0, sleep=lambda _seconds: pytest.fail("waited"), sent=sent) == JOB
+def test_a_job_that_no_message_asked_for_is_not_taken_for_ones_own() -> None:
+    """A person may have given a job that name."""
+    sagemaker = SageMaker(0, request_digest=None)
+    queue = Queue([letter(SENT.message_id)])
+    with pytest.raises(RefusedRequest, match="no text"):
+        await_job(sagemaker, queue, SENT, queue.next_look)
+
+
+class NoResults:
+    """S3 that holds nothing."""
+
+    def list_objects_v2(self, **_request: Any) -> dict[str, Any]:
+        return {}
 
 
 def test_results_are_awaited_for_as_long_as_they_may_take() -> None:
@@ -151,5 +159,5 @@ def test_results_are_awaited_for_as_long_as_they_may_take() -> None:
     )
     slept: list[float] = []
     with pytest.raises(IncompleteOutput, match="--consolidate"):
-        await_results(S3(), JOB, slept.append)
+        await_results(NoResults(), JOB, slept.append)
     assert sum(slept) > int(timeout)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,32 @@ def test_only_the_input_is_required(accepted: AcceptedRequests) -> None:
     assert job.job_name.endswith("-from-sqs")
 
 
+@pytest.mark.parametrize(
+    ("allowed", "profile", "taken"),
+    [
+        (("ml.m5.xlarge", "ml.g6.xlarge", "ml.g5.xlarge"), "optimized", "ml.g6.xlarge"),
+        (("ml.g5.xlarge", "ml.c5.2xlarge", "ml.m5.xlarge"), "standard", "ml.c5.2xlarge"),
+        (("ml.c7i.xlarge", "ml.m5.xlarge"), "optimized", "ml.c7i.xlarge"),
+        (("ml.g6.xlarge",), "standard", "ml.g6.xlarge"),
+    ],
+)
+def test_a_message_without_a_machine_gets_the_stacks_first_of_its_kind(
+    accepted: AcceptedRequests, allowed: tuple[str, ...], profile: str, taken: str
+) -> None:
+    """Whatever machines a stack allows, a message that leaves them open can be carried out."""
+    stack = replace(accepted, instance_types=allowed)
+    asked = TransformMessage.from_json(message(profile=profile))
+    assert stack.job(asked, "an-id").instance_type == taken
+
+
+def test_two_ways_to_say_the_same_are_one_request() -> None:
+    """The format's own defaults may be said or not; what a stack fills in counts as not said."""
+    bare = TransformMessage.from_json(message())
+    said = TransformMessage.from_json(message(profile="optimized", instance_count=1))
+    chosen = TransformMessage.from_json(message(instance_type="ml.g5.xlarge"))
+    assert bare.digest == said.digest != chosen.digest
+
+
 def test_the_whole_input_folder_may_be_named_without_its_slash(accepted: AcceptedRequests) -> None:
     """The function may list the folder, not the bare word with which it begins."""
     bare = str(accepted.input_folder).removesuffix("/")
@@ -54,6 +81,13 @@ def test_a_message_survives_its_own_json() -> None:
     [
         ("nonsense", "not JSON"),
         ("[]", "JSON list"),
+        ("NaN", "JSON float"),
+        ("[" * 30_000, "not JSON"),
+        (f'{{"instance_count": {"9" * 5000}}}', "not JSON"),
+        (message(instance_count=10**40), f"instance_count: got {10**40}"),
+        (message(instance_count=float("nan")), "instance_count: got NaN"),
+        (message()[:-1] + ', "input_path": "s3://b/x"}', "given more than once: input_path"),
+        (message(input_path="s3://b/\ud83d"), 'got "s3://b/\\ud83d", which holds half a character'),
         ("{}", "input_path is missing"),
         (message(colour="red"), "unknown fields: colour"),
         (message(instance_count="2"), 'instance_count: got "2"'),
@@ -101,6 +135,7 @@ def test_any_json_is_read_or_refused(document: object) -> None:
         ({"input_path": "s3://legal-documents/models/"}, "does not lie below"),
         ({"output_path": "s3://foreign/output/"}, "output_path: s3://foreign/output/"),
         ({"output_path": "s3://legal-documents/input/"}, "output_path"),
+        ({"instance_type": ""}, "instance_type: '' is not among"),
         ({"instance_type": "ml.g5.48xlarge"}, "not among those allowed: ml.g5.xlarge, ml.m5"),
     ],
 )

@@ -42,7 +42,9 @@ def job_request(profile: TransformProfile, **changes: object) -> Request:
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_sagemaker_would_accept_the_job_request(profile: TransformProfile) -> None:
     """No name, enum, pattern or bound of the service model is broken."""
-    assert list(violations("sagemaker", "CreateTransformJob", job_request(profile))) == []
+    request = job_request(profile, request_digest="0123456789abcdef")
+    assert list(violations("sagemaker", "CreateTransformJob", request)) == []
+    assert request["Environment"]["REQUEST_DIGEST"] == "0123456789abcdef"
 
 
 def test_sagemaker_would_accept_the_model_request() -> None:
