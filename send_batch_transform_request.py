@@ -60,7 +60,7 @@ def main(
     found = find_input(clients.s3, S3Uri.parse(message.input_path))
     queue = RequestQueue.at(clients.sqs, queue_url)
     sent = send_request(queue, message)
-    terminal.say(f"sent the request {request_id} for {len(found.files)} files from {found.uri}")
+    terminal.say(f"sent the request {request_id}; files in {found.uri}: {len(found.files)}")
     if waiting:
         follow_request(clients, queue, sent, as_json=as_json)
     elif as_json:

@@ -47,8 +47,10 @@ def run_automatic_demo() -> None:
         deployed = _run("python deploy_lambda.py", environment)
         name, _, queue_url = deployed.strip().partition("=")
         environment[name] = queue_url
-        for command in (*REQUESTS, BAD_REQUEST):
+        for command in REQUESTS:
             _run(command, environment)
+        console.print("\nOne more, which the deployment must refuse: that is no input of its own.")
+        _run(BAD_REQUEST, environment)
         _await_results(local_aws, f"{queue_url}-dead-letters")
         _run("python check_batch_transform_status.py --queue", environment)
         _run("python deploy_lambda.py --delete --yes", environment)
