@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
 
 from src.errors import ModelError
 from src.int8_gate import check_int8
@@ -146,7 +147,8 @@ def set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool)
     """Change `model`, in fp32, to `precision`; raises ModelError if it cannot be.
 
     On the CPU, packed, the encoder's linear layers change and ModernBERT's layers go into fewer
-    steps; elsewhere and on the padded way the whole model changes.
+    steps; elsewhere and on the padded way the whole encoder changes. The head stays in fp32: half
+    precision would round a regression's logit of 2011 to 2008 or 2016.
     """
     if model.device.type == "cpu" and is_packed:
         fuse_layers(model.base_model.encoder)
@@ -155,12 +157,21 @@ def set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool)
         else:
             replace_linear_layers(model.base_model, linear_layer, DTYPES[precision])
     elif precision in DTYPES:
-        model.to(DTYPES[precision])
+        model.base_model.to(DTYPES[precision])
+        model.base_model.register_forward_hook(_states_in_fp32)
     else:
         raise ModelError(
             f"INFERENCE_PRECISION is {precision}, which only the packed forward pass computes, and "
             f"{type(model).__name__} is not packed. Leave it unset."
         )
+
+
+def _states_in_fp32(_encoder: nn.Module, _inputs: object, states: ModelOutput) -> ModelOutput:
+    """What an encoder in half precision hands to its head."""
+    for name in ("last_hidden_state", "pooler_output"):
+        if states.get(name) is not None:
+            states[name] = states[name].float()
+    return states
 
 
 def _check_precision(precision: Precision, logits: Tensor, expected: Tensor) -> None:

@@ -9,7 +9,12 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.modeling_outputs import BaseModelOutput
 
 from src.errors import ModelError
-from src.forward_pass import PackedForwardPass, PaddedForwardPass, forward_pass_for
+from src.forward_pass import (
+    PackedForwardPass,
+    PaddedForwardPass,
+    forward_pass_for,
+    set_precision,
+)
 from src.modernbert_layer import FusedLayer
 from src.packed_encoder import pack_encoder
 from src.packed_row import BLOCK_TOKENS, PackedRow
@@ -204,6 +209,23 @@ def test_a_smaller_format_stays_near_fp32(model_type, precision, tolerance):
 
     difference = (logits - expected).abs().max() / expected.abs().max()
     assert 0 < difference < tolerance
+
+
+@pytest.mark.parametrize("way", [PaddedForwardPass, PackedForwardPass])
+@pytest.mark.parametrize("model_type", ["modernbert", *OTHER_ENCODERS])
+def test_the_head_of_an_encoder_in_half_precision_stays_in_fp32(model_type, way):
+    """As on a GPU: a number in the last layer's bias, where bf16 counts by eights, is exact."""
+    model = encoder(model_type)
+    last_layer = getattr(model.classifier, "out_proj", model.classifier)
+    torch.nn.init.zeros_(last_layer.weight)
+    torch.nn.init.constant_(last_layer.bias, 2011.3)
+    forward_pass = way(model)
+
+    set_precision(model, Precision.BF16, is_packed=False)
+
+    logits = forward_pass.logits(documents())
+    assert {weights.dtype for weights in model.base_model.parameters()} == {torch.bfloat16}
+    torch.testing.assert_close(logits, torch.full_like(logits, 2011.3))
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 5e-3), ("int8", 5e-3)])
