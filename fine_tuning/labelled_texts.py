@@ -66,7 +66,8 @@ def read_examples(path: Path, columns: Columns, problem: ProblemType) -> list[La
             if label not in problem.labels:
                 raise FineTuningError(
                     f"{path}, row {example.row}: the label {label!r} is not one that the model "
-                    f"knows ({', '.join(problem.labels)}). Correct the label, or train with it."
+                    f"knows ({', '.join(map(repr, problem.labels))}). Correct the label, or train "
+                    "with it."
                 )
     return examples
 

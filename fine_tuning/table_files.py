@@ -1,7 +1,8 @@
 """Reads a table from CSV, TSV, JSON Lines or Parquet as rows of cells.
 
 Knows file formats and how each of them can be broken. Does not know what a column means. A row is
-numbered as its user sees it: in CSV and TSV the header is row 1, in the others the first row is 1.
+numbered as its user sees it, blank ones counted: in CSV and TSV the header is row 1, in the others
+the first row is 1.
 """
 
 import csv
@@ -9,8 +10,9 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +63,17 @@ def read_table(path: Path) -> Table:
     return table
 
 
-def _read_csv(path: Path, delimiter: str = ",") -> Table:
+def _read_csv(path: Path, delimiter: str | None = None) -> Table:
+    content = _decoded(path)
     # newline="" keeps the line breaks of quoted cells as they are.
-    lines = io.StringIO(_decoded(path), newline="")
-    reader = csv.DictReader(lines, strict=True, delimiter=delimiter)
+    lines = io.StringIO(content, newline="")
+    reader = csv.reader(lines, strict=True, delimiter=delimiter or _delimiter(content))
+    # Blank lines are no rows, but whoever looks for row 7 in an editor counts them.
+    numbered = ((number, cells) for number, cells in enumerate(reader, start=1) if cells)
     try:
-        columns = tuple(reader.fieldnames or ())
-        rows = tuple(_csv_rows(path, reader))
+        _, header = next(numbered, (1, ()))
+        columns = tuple(header)
+        rows = tuple(_csv_rows(path, columns, numbered))
     except csv.Error as error:
         raise FineTuningError(
             f"Could not read {path}: line {reader.line_num} is not valid CSV ({error}). "
@@ -76,14 +82,22 @@ def _read_csv(path: Path, delimiter: str = ",") -> Table:
     return Table(path, columns, rows)
 
 
-def _csv_rows(path: Path, reader: csv.DictReader) -> Iterator[Row]:
-    for number, cells in enumerate(reader, start=2):
-        if None in cells:
+def _delimiter(content: str) -> str:
+    """Excel writes semicolons where a comma stands in numbers."""
+    header = content.lstrip().partition("\n")[0]
+    return ";" if ";" in header and "," not in header else ","
+
+
+def _csv_rows(
+    path: Path, columns: tuple[str, ...], numbered: Iterable[tuple[int, list[str]]]
+) -> Iterator[Row]:
+    for number, cells in numbered:
+        if len(cells) > len(columns):
             raise FineTuningError(
                 f"{path}, row {number} has more cells than the header has columns. "
                 "Put texts that hold commas in double quotes."
             )
-        yield Row(number, cells)
+        yield Row(number, dict(zip_longest(columns, cells)))
 
 
 def _read_json_lines(path: Path) -> Table:

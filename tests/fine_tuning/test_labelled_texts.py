@@ -51,6 +51,14 @@ def test_every_kind_of_file_tells_the_same(tmp_path, suffix):
     assert [(one.text, one.label) for one in examples] == [tuple(row.values()) for row in ROWS]
 
 
+def test_a_file_as_excel_writes_it_is_read(tmp_path):
+    """Byte order mark, CR LF, and semicolons, as where a comma stands in numbers."""
+    content = '\ufefftext;label\r\n"one, two; three";A\r\nx, y;B\r\nz;A\r\nv;B\r\n'
+    path = written(tmp_path / "a.csv", content)
+    texts = [example.text for example in read_training_file(path, Columns()).examples]
+    assert texts == ["one, two; three", "x, y", "z", "v"]
+
+
 def test_several_text_columns_are_segments(tmp_path):
     """They are joined by the tokenizer's separator, and an empty one keeps its place."""
     path = written(tmp_path / "a.csv", "casePart1,casePart2,label\nx,y,A\nz,,A\nv,w,B\nu,t,B\n")
@@ -113,6 +121,8 @@ def test_the_label_columns_tell_the_problem(tmp_path, name, content, problem, fi
         ('text,label\na,["p"]\nb,["q"]\nc,["p"\n', "row 4: the column 'label' holds '[\"p\"', exp"),
         ("text,label\na,['p' 'q']\nb,['p' 'q']\n", "row 2: the column 'label' holds \"['p' 'q']\""),
         ("text,label\na,1.5\nb,1.5\n", "every row has the number 1.5"),
+        ('\ntext,label\n"x\n\ny",A\n\n\n  ,B\n', "row 6: the column 'text' is empty"),
+        ("text,label\nx,A\n\ny,B,C\n", "row 4 has more cells than the header"),
     ],
 )
 def test_a_bad_file_is_refused(tmp_path, content, sentence):
@@ -182,8 +192,8 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_a_label_unseen_in_training_is_refused(tmp_path):
     """A validation or test file may not bring a label of its own."""
-    path = written(tmp_path / "test.csv", "text,label\nx,A\ny,C\n")
-    with pytest.raises(FineTuningError, match=r"row 3: the label 'C' is not one"):
+    path = written(tmp_path / "test.csv", "text,label\nx,A\n\ny,C\n")
+    with pytest.raises(FineTuningError, match=r"row 4: the label 'C' is not one .* \('A', 'B'\)"):
         read_examples(path, Columns(), SingleLabel(("A", "B")))
 
 
