@@ -1,5 +1,7 @@
 """Which rows are held out."""
 
+import itertools
+
 import pytest
 
 from fine_tuning.data_split import stratified_folds, stratified_split
@@ -39,6 +41,24 @@ def test_rows_with_labels_that_no_other_row_has_are_held_out_too():
         training, validation = stratified_split(examples, problem, 0.1, seed=1)
         assert len(validation) == held_out
         assert len(training) + len(validation) == len(examples)
+
+
+def test_small_strata_do_not_hold_out_half_of_a_file():
+    """About a tenth of 90 rows with 45 pairs of labels, and of 20 numbers."""
+    names = "abcdefghij"
+    pairs = [
+        LabelledText(f"{one}{other}{row}", (one, other))
+        for one, other in itertools.combinations(names, 2)
+        for row in range(2)
+    ]
+    training, validation = stratified_split(pairs, MultiLabel(tuple(names)), 0.1, seed=1)
+    assert 9 <= len(validation) <= 12
+    # All labels are equally rare here, so the last one is never the rarest of a pair.
+    for part in (training, validation):
+        assert {*names[:-1]} <= {label for example in part for label in example.label}
+    numbers = [LabelledText(str(n), float(n)) for n in range(20)]
+    _, validation = stratified_split(numbers, Regression(("n",)), 0.1, seed=1)
+    assert [int(example.label) // 10 for example in validation] == [0, 1]
 
 
 @pytest.mark.parametrize("folds", [2, 5])
