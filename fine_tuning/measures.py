@@ -14,9 +14,6 @@ from torch import Tensor
 from fine_tuning.calibration import ReliabilityBin, expected_calibration_error, reliability_bins
 from fine_tuning.problem_types import Label, MultiLabel, ProblemType, Regression
 
-MULTI_LABEL_THRESHOLD = 0.5
-"""A label applies from this score on."""
-
 
 @dataclass(frozen=True)
 class ClassMeasures:
@@ -128,7 +125,7 @@ def most_confident_mistakes(
             )
             for place, own in enumerate(labels)
             for name, score in zip(problem.labels, scores[place].tolist(), strict=True)
-            if (score >= MULTI_LABEL_THRESHOLD) != (name in own)
+            if (score >= problem.threshold) != (name in own)
         ]
     else:
         predicted = [problem.labels[place] for place in scores.argmax(dim=-1).tolist()]
@@ -167,11 +164,11 @@ def _classification_measures(
 
 
 def _multi_label_measures(
-    problem: ProblemType, labels: Sequence[tuple[str, ...]], scores: Tensor
+    problem: MultiLabel, labels: Sequence[tuple[str, ...]], scores: Tensor
 ) -> MultiLabelMeasures:
     truth = [set(own) for own in labels]
     predicted = [
-        {problem.labels[place] for place, score in enumerate(row) if score >= MULTI_LABEL_THRESHOLD}
+        {problem.labels[place] for place, score in enumerate(row) if score >= problem.threshold}
         for row in scores.tolist()
     ]
     classes = _class_measures(problem.labels, truth, predicted)

@@ -16,14 +16,13 @@ from torch import Tensor
 from fine_tuning.evaluation import Evaluation
 from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.measures import (
-    MULTI_LABEL_THRESHOLD,
     ClassificationMeasures,
     Measures,
     MultiLabelMeasures,
     RegressionMeasures,
 )
 from fine_tuning.model_card import spoken
-from fine_tuning.problem_types import Label, ProblemType
+from fine_tuning.problem_types import Label, MultiLabel, ProblemType
 from fine_tuning.training import TrainingHistory
 
 CONFUSION_MATRIX = "confusion_matrix.png"
@@ -89,10 +88,10 @@ def _draw_confusion_matrix(measures: ClassificationMeasures, path: Path) -> None
     _save(figure, path)
 
 
-def label_counts(problem: ProblemType, truth: Sequence[Label], scores: Tensor) -> np.ndarray:
+def label_counts(problem: MultiLabel, truth: Sequence[Label], scores: Tensor) -> np.ndarray:
     """Documents to which each label was rightly given, wrongly given, or denied; [labels, 3]."""
     applies = problem.targets(truth) > 0
-    given = scores >= MULTI_LABEL_THRESHOLD
+    given = scores >= problem.threshold
     kinds = (applies & given, given & ~applies, applies & ~given)
     return torch.stack([kind.sum(dim=0) for kind in kinds], dim=1).numpy()
 

@@ -15,9 +15,12 @@ from torch.nn import functional
 from transformers import PreTrainedConfig
 
 from fine_tuning.columns import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from fine_tuning.errors import FineTuningError
 
 Label = str | tuple[str, ...] | float
 """A class · the labels that apply · a number."""
+DEFAULT_THRESHOLD = 0.5
+"""The score from which a label applies, where config.json has no `threshold`."""
 
 
 class ProblemType(Protocol):
@@ -86,6 +89,8 @@ class MultiLabel:
     """Any number of labels a document, each on its own."""
 
     labels: tuple[str, ...]
+    threshold: float = DEFAULT_THRESHOLD
+    """A label applies from this score on."""
     name: str = field(default=MULTI_LABEL, init=False)
     best_metric: str = field(default="macro_f1", init=False)
     greater_is_better: bool = field(default=True, init=False)
@@ -168,4 +173,17 @@ def problem_type_of(config: PreTrainedConfig) -> ProblemType:
     regression and several are classes, as transformers itself has it."""
     labels = tuple(config.id2label[label_id] for label_id in sorted(config.id2label))
     default = SingleLabel.name if len(labels) > 1 else Regression.name
-    return PROBLEM_TYPES[config.problem_type or default](labels)
+    name = config.problem_type or default
+    if name == MultiLabel.name:
+        return MultiLabel(labels, _threshold(config))
+    return PROBLEM_TYPES[name](labels)
+
+
+def _threshold(config: PreTrainedConfig) -> float:
+    threshold = getattr(config, "threshold", DEFAULT_THRESHOLD)
+    if type(threshold) not in {int, float} or not 0 <= threshold <= 1:
+        raise FineTuningError(
+            f"config.json's threshold is {threshold!r}, expected a number from 0 to 1: the score "
+            f"from which a label applies. Correct it, or remove it to take {DEFAULT_THRESHOLD}."
+        )
+    return threshold

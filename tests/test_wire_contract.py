@@ -14,10 +14,11 @@ from batch_transform.transform_profiles import (
     TransformProfile,
     container_environment,
 )
+from fine_tuning import problem_types
 
 sys.path.append(str(Path(__file__).parents[1] / "custom_container"))
 
-from src import documents, records, settings
+from src import documents, heads, records, settings
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -31,6 +32,11 @@ def test_the_container_reads_and_writes_what_a_profile_asks_for(profile: Transfo
 def test_both_houses_know_the_same_limit_of_request_memory() -> None:
     """SageMaker's 100 MB stand in either house, and are the same there."""
     assert settings.MAX_CONCURRENT_PAYLOAD_IN_MB == MAX_REQUEST_MEMORY_IN_MB
+
+
+def test_both_houses_give_a_label_from_the_same_score_on() -> None:
+    """Where config.json has no threshold, what is measured is what is served."""
+    assert heads.DEFAULT_THRESHOLD == problem_types.DEFAULT_THRESHOLD
 
 
 def test_a_container_on_a_gpu_type_understands_that_it_must_use_the_gpu() -> None:

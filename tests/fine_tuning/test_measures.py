@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from transformers import PreTrainedConfig
 
+from fine_tuning.errors import FineTuningError
 from fine_tuning.measures import measured, most_confident_mistakes
 from fine_tuning.pictures import label_counts
-from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
+from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel, problem_type_of
 
 CLASSES = SingleLabel(("A", "B", "C"))
 
@@ -47,6 +49,27 @@ def test_labels_that_are_all_wrongly_given_are_counted_as_such():
     scores = torch.tensor([[0.9, 0.2], [0.8, 0.7], [0.1, 0.6]])
     counts = label_counts(problem, [("y",), ("y",), ("y",)], scores)
     assert counts.tolist() == [[0, 2, 0], [2, 0, 1]]
+
+
+def test_a_label_applies_from_the_threshold_of_the_model_on():
+    """Measures, mistakes and the picture count what the container would answer."""
+    config = PreTrainedConfig(
+        problem_type="multi_label_classification", id2label={0: "x", 1: "y"}, threshold=0.8
+    )
+    problem = problem_type_of(config)
+    truth, scores = [("x",), ("x",)], torch.tensor([[0.8, 0.7], [0.7, 0.1]])
+    assert measured(problem, truth, scores).exact_match == pytest.approx(1 / 2)
+    (mistake,) = most_confident_mistakes(problem, truth, scores)
+    assert (mistake.place, mistake.predicted) == (1, "x: no")
+    assert label_counts(problem, truth, scores).tolist() == [[1, 0, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("threshold", ["0.8", 1.5, None, True])
+def test_a_threshold_that_is_no_share_is_refused(threshold):
+    """As the container refuses it."""
+    config = PreTrainedConfig(problem_type="multi_label_classification", threshold=threshold)
+    with pytest.raises(FineTuningError, match=r"threshold is .*, expected a number from 0 to 1"):
+        problem_type_of(config)
 
 
 def test_regression_measures_agree_with_figures_worked_out_by_hand():
