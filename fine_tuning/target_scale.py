@@ -8,9 +8,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
+
+from fine_tuning.last_layer import scale_logits
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,4 @@ class TargetScale:
 
     def fold_into(self, model: PreTrainedModel) -> None:
         """Makes ``model`` answer in the numbers' own unit, by its last linear layer."""
-        last = _last_layer(model)
-        with torch.no_grad():
-            last.weight.mul_(self.deviation)
-            last.bias.mul_(self.deviation).add_(self.mean)
-
-
-def renew_last_layer(model: PreTrainedModel) -> None:
-    """Lets ``model`` answer numbers near 0: a base model's own last layer may answer in any unit,
-    above all in the one that was folded into it."""
-    last = _last_layer(model)
-    nn.init.normal_(last.weight, std=model.config.initializer_range)
-    nn.init.zeros_(last.bias)
-
-
-def _last_layer(model: PreTrainedModel) -> nn.Linear:
-    return [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+        scale_logits(model, self.deviation, self.mean)

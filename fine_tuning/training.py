@@ -30,10 +30,11 @@ from transformers.trainer import TRAINER_STATE_NAME
 from fine_tuning.checkpoints import checkpoint_to_resume
 from fine_tuning.early_stopping import EarlyStopping
 from fine_tuning.labelled_texts import LabelledText
+from fine_tuning.last_layer import renew_last_layer, scale_logits
 from fine_tuning.length_groups import LengthGroupedSampler
 from fine_tuning.measures import measured
 from fine_tuning.problem_types import ProblemType, Regression, problem_type_of
-from fine_tuning.target_scale import TargetScale, renew_last_layer
+from fine_tuning.target_scale import TargetScale
 from fine_tuning.training_settings import TrainingSettings
 
 Rows = list[dict[str, Any]]
@@ -72,13 +73,18 @@ def train_classifier(
         renew_last_layer(model)
         # Where part of a text is hidden, numbers are learnt too large for the whole of it.
         settings = replace(settings, token_dropout=0.0)
+    weights = _class_weights(problem, training, settings)
+    if weights is not None:
+        # The loss adds these again: training begins as without them, and ends with scores that
+        # know how often each class comes.
+        scale_logits(model, 1.0, -weights.log())
     max_length = min(settings.max_length, tokenizer.model_max_length)
     resume_from = checkpoint_to_resume(checkpoint_dir, run_digest)
     arguments = _training_arguments(checkpoint_dir, settings, problem)
     trainer = _ClassifierTrainer(
         problem=problem,
         settings=settings,
-        weights=_class_weights(problem, training, settings),
+        weights=weights,
         model=model,
         args=arguments,
         data_collator=DataCollatorWithPadding(tokenizer),
@@ -144,17 +150,20 @@ class _ClassifierTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """The problem's loss, softened and weighted while training only."""
+        """The problem's loss, softened and weighted while training only.
+
+        Weights raise the logits of rare classes by their logarithms. Adding these here leaves them
+        out of the model's own logits, whose scores would else claim rare classes too often.
+        """
         del num_items_in_batch
         texts = {name: value for name, value in inputs.items() if name != "labels"}
         outputs = model(**texts)
-        doubt = self._settings.label_smoothing if model.training else 0.0
-        weights = self._weights if model.training else None
-        loss = self._problem.loss(
-            outputs.logits.float(),
-            self._problem.softened(inputs["labels"], doubt),
-            None if weights is None else weights.to(outputs.logits.device),
-        )
+        logits, weights, doubt = outputs.logits.float(), None, 0.0
+        if model.training:
+            doubt = self._settings.label_smoothing
+            weights = None if self._weights is None else self._weights.to(logits.device)
+            logits = logits if weights is None else logits + weights.log()
+        loss = self._problem.loss(logits, self._problem.softened(inputs["labels"], doubt), weights)
         return (loss, outputs) if return_outputs else loss
 
     def _with_hidden_tokens(self, token_ids: Tensor) -> Tensor:

@@ -211,6 +211,29 @@ def test_a_rare_class_weighs_as_much_as_a_common_one():
     assert weights[problem.targets(labels)].mean() == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("problem", "often", "seldom"),
+    [
+        (SingleLabel(("often", "seldom")), "often", "seldom"),
+        (MultiLabel(("often", "seldom")), ("often",), ("often", "seldom")),
+    ],
+    ids=lambda problem: getattr(problem, "name", ""),
+)
+def test_a_weight_does_not_make_a_rare_class_likelier(tmp_path, problem, often, seldom):
+    """Of texts that tell nothing one in ten is of the rare class, and that is its score."""
+    examples = [LabelledText("a letter", seldom if n % 10 == 0 else often) for n in range(100)]
+    settings = TrainingSettings(epochs=8, learning_rate=1e-3, batch_size=10, patience=None)
+    model, tokenizer = starting_model(None, problem, ["a letter"], settings.seed)
+    train_classifier(
+        *(model, tokenizer, examples, examples, settings),
+        checkpoint_dir=tmp_path,
+        run_digest="one run",
+    )
+    with torch.inference_mode():
+        logits = model(**tokenizer("a letter", return_tensors="pt")).logits[0]
+    assert float(problem.scores(logits)[1]) == pytest.approx(0.1, abs=0.05)
+
+
 @pytest.mark.parametrize("trainings", [1, 2], ids=["once", "from the folder of the first"])
 def test_numbers_of_any_size_are_learnt(tmp_path, trainings):
     """Amounts around 50,000 are answered as such, though the network learns small numbers."""
