@@ -15,7 +15,7 @@ from fine_tuning.problem_types import ProblemType, Regression
 _BINS = 15
 _TEMPERATURES = torch.logspace(-1, 1, 401)
 """From 0.1 to 10, about 1.2% apart."""
-_DOUBT = 0.01
+DOUBT = 0.01
 """Share of the truth that is taken as unsure while fitting.
 
 Where every validation text is answered rightly, the likelihood alone would sharpen without end.
@@ -58,6 +58,6 @@ def fitted_temperature(problem: ProblemType, logits: Tensor, targets: Tensor) ->
     """
     if problem.name == Regression.name:
         return 1.0
-    chances = problem.softened(targets, _DOUBT)
+    chances = problem.softened(targets, DOUBT)
     losses = [problem.loss(logits / one, chances) for one in _TEMPERATURES]
     return round(float(_TEMPERATURES[torch.stack(losses).argmin()]), 4)

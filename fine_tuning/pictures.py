@@ -32,6 +32,11 @@ PREDICTED_AND_TRUE = "predicted_and_true.png"
 
 _BLUE, _ORANGE, _GREY = "#2a6f97", "#d9772b", "#9aa5b1"
 _TICKS = 5
+_DPI = 110
+_CELL_IN_INCHES, _FEWEST_INCHES, _MOST_INCHES = 0.55, 2.5, 33
+"""Of a matrix and its cells, which are larger in a small matrix and smaller in a large one."""
+_MOST_CHARACTERS = 40
+"""Of a name beside a matrix."""
 
 
 def draw_answers(
@@ -82,8 +87,7 @@ def _draw_confusion_matrix(measures: ClassificationMeasures, path: Path) -> None
     for one in measures.classes:
         own = place[one.label]
         counts[own, own] = one.support - counts[own].sum()
-    figure, axes = _figure(size=2.5 + 0.55 * len(labels))
-    _draw_counts(axes, counts, labels, labels)
+    figure, axes = _drawn_counts(counts, labels, labels)
     axes.set(xlabel="answered", ylabel="true", title=f"{measures.documents:,} documents")
     _save(figure, path)
 
@@ -99,25 +103,29 @@ def label_counts(problem: MultiLabel, truth: Sequence[Label], scores: Tensor) ->
 def _draw_label_counts(counts: np.ndarray, measures: MultiLabelMeasures, path: Path) -> None:
     """For each label: rightly given, wrongly given and missed."""
     labels = [one.label for one in measures.classes]
-    figure, axes = _figure(size=2.5 + 0.55 * len(labels))
-    _draw_counts(axes, counts, labels, ["rightly given", "wrongly given", "missed"])
+    figure, axes = _drawn_counts(counts, labels, ["rightly given", "wrongly given", "missed"])
     axes.set(title=f"{measures.documents:,} documents")
     _save(figure, path)
 
 
-def draw_training_curve(history: TrainingHistory, best_metric: str, folder: Path) -> None:
-    """Losses, and the measure that chose the epoch, over the epochs."""
+def draw_training_curve(history: TrainingHistory, problem: ProblemType, folder: Path) -> None:
+    """Losses, and the measure that early stopping watches, over the epochs."""
     figure, axes = _figure(size=5)
     curves = (("loss", "training loss", _ORANGE), ("eval_loss", "validation loss", _BLUE))
     for name, title, colour in curves:
         points = [(epoch["epoch"], epoch[name]) for epoch in history.epochs if name in epoch]
         axes.plot(*zip(*points, strict=True), color=colour, marker="o", label=title)
-    axes.set(xlabel="epoch", ylabel="loss")
+    last_epoch = history.epochs[-1]["epoch"]
+    axes.set(xlabel="epoch", ylabel="loss", xlim=(0, 1.05 * last_epoch), ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     measure = axes.twinx()
-    points = [(epoch["epoch"], epoch[f"eval_{best_metric}"]) for epoch in history.epochs]
-    title = spoken(best_metric)
+    points = [(epoch["epoch"], epoch[f"eval_{problem.best_metric}"]) for epoch in history.epochs]
+    title = spoken(problem.best_metric)
     measure.plot(*zip(*points, strict=True), color=_GREY, marker="s", linestyle=":", label=title)
     measure.set_ylabel(f"validation {title}")
+    # A share is seen against all that it could be, an error against none.
+    measure.set_ylim(0, 1.02 if problem.greater_is_better else None)
+    measure.yaxis.set_major_formatter("{x:,.6g}")
     figure.legend(loc="upper center", ncols=3, frameon=False, bbox_to_anchor=(0.5, 1.05))
     _save(figure, folder / TRAINING_CURVE)
 
@@ -139,18 +147,31 @@ def _draw_predicted_and_true(
     _save(figure, path)
 
 
-def _draw_counts(
-    axes: Axes, counts: np.ndarray, row_names: Sequence[str], column_names: Sequence[str]
-) -> None:
+def _drawn_counts(
+    counts: np.ndarray, row_names: Sequence[str], column_names: Sequence[str]
+) -> tuple[Figure, Axes]:
+    """A matrix whose cells have one size, whatever room the names beside it take."""
+    longest = max(counts.shape)
+    cell = np.clip(_CELL_IN_INCHES, _FEWEST_INCHES / longest, _MOST_INCHES / longest)
+    height, width = (cell * length for length in counts.shape)
+    figure = Figure(figsize=(width, height), dpi=_DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    columns, rows = ([_plain(name) for name in names] for names in (column_names, row_names))
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
-    axes.set_yticks(range(len(rows)), rows)
+    columns, rows = ([_plain(_cut(name)) for name in names] for names in (column_names, row_names))
+    name_size, count_size = (min(10, size * cell) for size in (60, 25))
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", size=name_size)
+    axes.set_yticks(range(len(rows)), rows, size=name_size)
     for (row, column), count in np.ndenumerate(counts):
         if count:
             colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+            place = {"ha": "center", "va": "center", "size": count_size}
+            axes.text(column, row, f"{count:,}", color=colour, **place)
+    return figure, axes
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _MOST_CHARACTERS else f"{name[: _MOST_CHARACTERS - 1]}…"
 
 
 def _plain(name: str) -> str:
@@ -159,7 +180,7 @@ def _plain(name: str) -> str:
 
 
 def _figure(size: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(size + 1.2, size), dpi=110, layout="constrained")
+    figure = Figure(figsize=(size + 1.2, size), dpi=_DPI, layout="constrained")
     return figure, figure.subplots()
 
 

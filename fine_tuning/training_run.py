@@ -15,13 +15,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallba
 
 from fine_tuning import pictures
 from fine_tuning.base_model import segment_separator, starting_model
-from fine_tuning.calibration import fitted_temperature
+from fine_tuning.calibration import DOUBT, fitted_temperature
 from fine_tuning.checkpoints import checkpoint_dir_beside, remove_checkpoints
 from fine_tuning.columns import Columns
 from fine_tuning.data_split import stratified_split
 from fine_tuning.duplicates import Duplicate, duplicates_across
 from fine_tuning.errors import FineTuningError
-from fine_tuning.evaluation import TEMPERATURE, document_logits, evaluate_classifier
+from fine_tuning.evaluation import TEMPERATURE, Evaluation, document_logits, evaluate_classifier
 from fine_tuning.labelled_texts import (
     LabelledText,
     read_examples,
@@ -30,7 +30,7 @@ from fine_tuning.labelled_texts import (
 from fine_tuning.measures import Measures, measured
 from fine_tuning.model_card import model_card
 from fine_tuning.model_folder import write_model_folder
-from fine_tuning.problem_types import ProblemType, Regression, problem_type_of
+from fine_tuning.problem_types import MultiLabel, ProblemType, Regression, problem_type_of
 from fine_tuning.training import train_classifier
 from fine_tuning.training_settings import TrainingSettings
 
@@ -133,10 +133,12 @@ def train_and_write(
         "validation before calibration": uncalibrated,
         **{name: evaluation.measures for name, evaluation in evaluations.items()},
     }
-    card = model_card(data.title, f"{data.about}\n\n{_caveats(data, model)}", measured_on)
+    caveats = _caveats(data, model, evaluations["validation"])
+    card = model_card(data.title, f"{data.about}\n\n{caveats}", measured_on)
     write_model_folder(output_dir, model, tokenizer, measured_on, card)
-    pictures.draw_training_curve(history, data.problem.best_metric, output_dir)
-    pictures.draw_answers(data.problem, data.validation, evaluations["validation"], output_dir)
+    pictures.draw_training_curve(history, data.problem, output_dir)
+    problem = problem_type_of(model.config)
+    pictures.draw_answers(problem, data.validation, evaluations["validation"], output_dir)
     pictures.draw_calibration(uncalibrated, evaluations["validation"].measures, output_dir)
     remove_checkpoints(checkpoints, with_folder=checkpoint_dir is None)
     return FinishedRun(measured_on, getattr(model.config, TEMPERATURE))
@@ -173,13 +175,22 @@ def _about(files: TrainingFiles, columns: Columns, base_model: str | None, texts
     return about
 
 
-def _caveats(data: TrainingData, model: PreTrainedModel) -> str:
-    sentences = [f"Answers: {', '.join(data.problem.labels)}."]
-    if data.problem.name != Regression.name:
+def _caveats(data: TrainingData, model: PreTrainedModel, validation: Evaluation) -> str:
+    problem = problem_type_of(model.config)
+    sentences = [f"Answers: {', '.join(problem.labels)}."]
+    if problem.name == MultiLabel.name:
+        sentences.append(f"A label applies from a score of {problem.threshold} on.")
+    if problem.name != Regression.name:
         sentences.append(
             f"Scores are calibrated: logits are divided by {getattr(model.config, TEMPERATURE)} "
             f"(`{TEMPERATURE}` in config.json), fitted on the validation texts."
         )
+        if not validation.mistakes:
+            sentences.append(
+                "None of these was answered wrongly, so the temperature follows from the doubt of "
+                f"{DOUBT:.0%} that fitting takes for granted, and so does the calibration error "
+                "after it. How far scores can be trusted, only texts with wrong answers can tell."
+            )
     sentences += [
         f"{len(found)} of the {name} texts nearly repeat a training text, which flatters the "
         "measures on them."

@@ -67,6 +67,14 @@ def test_scores_are_calibrated_on_the_validation_texts(model_and_tokenizer):
     assert model.config.calibration_temperature > 0
 
 
+def test_the_card_says_what_calibration_on_faultless_answers_is_worth():
+    """Without a wrong answer among them the calibration error is the doubt that was put in."""
+    stated = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))
+    card = " ".join((FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8").split())
+    faultless = stated["validation"]["accuracy"] == 1
+    assert ("None of these was answered wrongly" in card) == faultless
+
+
 def test_scores_are_not_all_near_one(measures):
     """The mean score of the predicted class stays below 0.97, so that doubt can be seen."""
     assert measures.accuracy - 0.25 < measures.mean_top_score < 0.97

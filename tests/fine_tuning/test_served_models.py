@@ -65,6 +65,10 @@ def test_a_trained_model_is_packaged_and_served_by_a_job(
     measures = json.loads(evaluated.stdout)
     assert measures["documents"] == 140
     assert measures[QUALITY[problem_type]] > 0.8
+    validation = json.loads((folder / "metrics.json").read_text())["validation"]
+    faultless = 1 in {validation.get("accuracy"), validation.get("exact_match")}
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert ("None of these was answered wrongly" in card) == faultless
     drawn = {path.name for path in folder.glob("*.png")}
     assert drawn == {"training_curve.png"} | PICTURES[problem_type]
 
