@@ -26,6 +26,12 @@ from fine_tuning.model_folder import check_weights_are_there
 from fine_tuning.problem_types import ProblemType, head_config
 
 _HUB_PATIENCE_IN_SECONDS = 5
+_PARTS = {
+    "config.json": ("config.json",),
+    "a tokenizer": ("tokenizer*", "vocab*", "*.model"),
+    "weights": ("*.safetensors", "*.bin"),
+}
+"""Of a model folder, with the names that each may have."""
 
 
 def segment_separator(base_model: str | None) -> str:
@@ -66,8 +72,11 @@ def starting_model(
 
 
 def _loaded(base_model: str, from_pretrained, **options):
-    check_weights_are_there(Path(base_model))
-    has_no_hub = not Path(base_model).is_dir() and not _hub_answers(base_model)
+    folder = Path(base_model)
+    if folder.is_dir():
+        _check_parts(folder)
+        check_weights_are_there(folder)
+    has_no_hub = not folder.is_dir() and not _hub_answers(base_model)
     try:
         return from_pretrained(base_model, local_files_only=has_no_hub, **options)
     except (OSError, ValueError, SafetensorError) as error:
@@ -77,6 +86,15 @@ def _loaded(base_model: str, from_pretrained, **options):
             "cannot be reached, give --base-model the path of a local folder, or use "
             "--from-scratch tiny."
         ) from error
+
+
+def _check_parts(folder: Path) -> None:
+    lacks = [part for part, names in _PARTS.items() if not any(map(any, map(folder.glob, names)))]
+    if lacks:
+        raise FineTuningError(
+            f"The base model {folder} lacks {', '.join(lacks)}. Give --base-model a folder with "
+            "all that save_pretrained writes of a model and of its tokenizer."
+        )
 
 
 def _hub_answers(base_model: str) -> bool:
@@ -96,7 +114,12 @@ def _hub_answers(base_model: str) -> bool:
 
 def _longest_input(model: PreTrainedModel) -> int:
     """Tokens the position embeddings reach; RoBERTa's begin to count after the padding id."""
-    embeddings = model.base_model.embeddings
+    embeddings = getattr(model.base_model, "embeddings", None)
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if embeddings is None or positions is None:
+        raise FineTuningError(
+            f"The base model is a {model.config.model_type}, expected an encoder such as "
+            "ModernBERT, RoBERTa, BERT or DistilBERT. Give one of these as --base-model."
+        )
     offset = getattr(embeddings, "padding_idx", None)
-    positions = model.config.max_position_embeddings
     return positions if offset is None else positions - offset - 1

@@ -49,7 +49,7 @@ def _hyperparameters(
 
 @click.command()
 @click.option("--train", required=True, help="S3 location of one labelled file.")
-@click.option("--validation", help="S3 location; else a tenth of --train.")
+@click.option("--validation", help="S3 location; else as `train` does.")
 @click.option("--test", help="S3 location; measured once, at the end.")
 @click.option("--base-model", help="Hub name, or S3 folder of a pretrained model.")
 @click.option(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fine_tuning.checkpoints import checkpoint_dir_beside
 from fine_tuning.command_options import (
     FILE,
     FILE_KINDS,
@@ -19,6 +20,7 @@ from fine_tuning.command_options import (
     settings_from,
     starting_options,
 )
+from fine_tuning.disk_space import full_disk_told
 from fine_tuning.duplicates import Duplicate
 from fine_tuning.evaluation_commands import print_measures
 from fine_tuning.output_options import check_output_dir, output_options
@@ -31,7 +33,12 @@ _DUPLICATES_SHOWN = 5
 
 @click.command()
 @click.option("--train", "train_file", type=FILE, required=True, help=FILE_KINDS)
-@click.option("--validation", "validation_file", type=FILE, help="Else a tenth of --train.")
+@click.option(
+    "--validation",
+    "validation_file",
+    type=FILE,
+    help="Else a tenth of --train, and of each class a row at least.",
+)
 @click.option("--test", "test_file", type=FILE, help="Measured once, at the end.")
 @column_options
 @starting_options
@@ -60,16 +67,20 @@ def train(
     columns = columns_from(text_column, label_column, problem_type, allow_no_label)
     files = TrainingFiles(train_file, validation_file, test_file)
     data = TrainingData.read(files, columns, base_model, settings.seed)
+    click.echo(
+        f"Training on {len(data.training)} texts, validating on {len(data.validation)}.", err=True
+    )
     for name, found in data.duplicates().items():
         _tell_duplicates(name, found)
-    run = train_and_write(
-        data,
-        base_model,
-        settings,
-        output_dir=output_dir,
-        checkpoint_dir=checkpoint_dir,
-        callbacks=[TrainingProgress()],
-    )
+    with full_disk_told(output_dir, checkpoint_dir or checkpoint_dir_beside(output_dir)):
+        run = train_and_write(
+            data,
+            base_model,
+            settings,
+            output_dir=output_dir,
+            checkpoint_dir=checkpoint_dir,
+            callbacks=[TrainingProgress()],
+        )
     for name, measures in run.measured_on.items():
         print_measures(name, measures)
     click.echo(f"Model written to {output_dir}", err=True)

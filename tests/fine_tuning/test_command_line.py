@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2Model,
+)
 
 from fine_tuning.columns import PROBLEM_TYPE_NAMES
 from fine_tuning.command_line import main
@@ -176,6 +181,37 @@ def test_weights_that_are_none_are_told(fine_tuning, model_dir, disputes_file, t
         run = fine_tuning(*command)
         assert run.exit_code == 1
         assert sentence in run.stderr
+
+
+@pytest.mark.parametrize("kept", [(), ("config.json", "tokenizer.json")], ids=len)
+def test_a_base_model_in_parts_is_told_at_once(fine_tuning, model_dir, tmp_path, kept):
+    """What the folder lacks is named, before even the rows are read."""
+    folder = tmp_path / "base"
+    folder.mkdir()
+    for name in kept:
+        shutil.copy(model_dir / name, folder)
+    run = fine_tuning(
+        *("train", "--train", "nowhere.csv", "--base-model", folder),
+        *("--output-dir", tmp_path / "final"),
+    )
+    assert run.exit_code == 1
+    lacks = "weights" if kept else "config.json, a tokenizer, weights"
+    assert f"{folder} lacks {lacks}. Give --base-model" in run.stderr
+
+
+def test_a_decoder_is_refused_as_base_model(fine_tuning, model_dir, disputes_file, tmp_path):
+    """It has no position embeddings to tell how long a text may be, and no padding."""
+    shutil.copytree(model_dir, tmp_path / "base")
+    words = AutoTokenizer.from_pretrained(model_dir).vocab_size
+    GPT2Model(GPT2Config(vocab_size=words, n_embd=8, n_layer=1, n_head=1)).save_pretrained(
+        tmp_path / "base"
+    )
+    run = fine_tuning(
+        *("train", "--train", disputes_file, "--base-model", tmp_path / "base"),
+        *("--output-dir", tmp_path / "final"),
+    )
+    assert run.exit_code == 1
+    assert "is a gpt2, expected an encoder such as ModernBERT" in run.stderr
 
 
 @pytest.mark.parametrize("problem_type", PROBLEM_TYPE_NAMES)
