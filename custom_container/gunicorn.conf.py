@@ -7,10 +7,10 @@ an hour.
 
 import logging
 import os
+import select
+import signal
 import sys
 from pathlib import Path
-
-from gunicorn.arbiter import Arbiter
 
 from src.devices import free_gpu, given_gpus
 from src.errors import ModelError
@@ -55,9 +55,12 @@ def post_worker_init(worker):
         if not isinstance(error, ModelError):
             logging.getLogger("gunicorn.error").error("Cannot load the model.", exc_info=error)
         reason = " ".join(f"Cannot serve the model: {error}".split())
-        os.write(_reason_writer, reason.encode())
-        # Only this exit code makes gunicorn end instead of starting another worker.
-        os._exit(Arbiter.WORKER_BOOT_ERROR)
+        # No more than a pipe takes in one piece, and without waiting for a reader.
+        os.write(_reason_writer, reason.encode()[: select.PIPE_BUF - 1] + b"\n")
+        # gunicorn has an exit code that ends the server, but of a second worker that fails with it
+        # the arbiter dies itself, and the reason is never told.
+        os.kill(worker.ppid, signal.SIGTERM)
+        os._exit(1)
 
     worker.wsgi.extensions["model"].start_loading(on_failure=end_server)
 
@@ -69,9 +72,9 @@ def worker_exit(_server, worker):
 
 
 def on_exit(_server):
-    """Say last why the server ends, if its model could not be loaded."""
+    """Say last why the server ends, if its model could not be loaded; the first reason will do."""
     os.close(_reason_writer)
-    with os.fdopen(_reason_reader) as reader:
-        reason = reader.read()
+    with os.fdopen(_reason_reader, errors="replace") as reader:
+        reason = reader.readline()
     if reason:
-        print(reason, file=sys.stderr, flush=True)
+        sys.exit(reason.rstrip())

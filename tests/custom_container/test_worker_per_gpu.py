@@ -14,19 +14,25 @@ THREE_GPUS = Path(__file__).with_name("three_gpus.py")
 
 
 @pytest.fixture
-def server(container_dir, tmp_path):
-    """A server on a machine with the device files of three GPUs."""
+def serving_three_gpus(container_dir, tmp_path):
+    """A server of one of three_gpus.py's apps, on a machine with the device files of three GPUs."""
     device_files = tmp_path / "dev"
     device_files.mkdir()
     for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl"):
         (device_files / name).touch()
     gunicorn = [sys.executable, THREE_GPUS, device_files, "--config", "gunicorn.conf.py"]
     modules = f"{container_dir}:{THREE_GPUS.parent}"
-    with serving(
+    return lambda app: serving(
         *(container_dir, tmp_path, tmp_path / "log"),
-        entrypoint=[*gunicorn, "three_gpus:app"],
+        entrypoint=[*gunicorn, f"three_gpus:{app}"],
         PYTHONPATH=modules,
-    ) as server:
+    )
+
+
+@pytest.fixture
+def server(serving_three_gpus):
+    """Its workers load."""
+    with serving_three_gpus("app") as server:
         yield server
 
 
@@ -52,3 +58,12 @@ def test_each_worker_has_a_gpu_of_its_own_and_a_killed_one_leaves_it_to_the_next
     (new,) = after.keys() - before
     assert after[new] == "1"
     assert sorted(after.values()) == ["0", "1", "2"]
+
+
+def test_a_model_that_no_worker_can_load_ends_the_server_with_the_reason_last(serving_three_gpus):
+    """All three fail at once, and what is told last is why."""
+    with serving_three_gpus("app_of_a_damaged_model") as server:
+        assert server.exit_code() != 0
+
+    last_line = server.log.read_text().splitlines()[-1]
+    assert last_line == "Cannot serve the model: its weights are damaged."
