@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import TextIO
 
 from flask import Flask, Response, g, jsonify, request
+from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from src.background_model import BackgroundModel
 from src.content_encoding import BYTES_PER_MB, decoded_body
@@ -82,8 +83,9 @@ def create_app(
     @app.post("/invocations")
     def invocations() -> Response:
         classifier = model.get(patience_in_seconds)
-        accept = _response_content_type()
+        # Read before anything is refused: a connection with an unread body cannot be used again.
         body = _request_body(settings.max_payload_in_mb)
+        accept = _response_content_type()
         records = input_fn(body, request.headers.get("Content-Type", TEXT))
         answers = predict_fn(records, classifier, _client_waits())
         response = output_fn(answers, accept)
@@ -114,7 +116,14 @@ def _refusal(error: Exception, settings: Settings) -> tuple[int, str, str]:
 
 def _request_body(max_payload_in_mb: int) -> bytes:
     """The whole body, decompressed, and no larger than the job's payload either way."""
-    body = request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except (ClientDisconnected, ParseException) as error:
+        # Neither told nor chained: gunicorn's error quotes the body.
+        raise UnreadableRequest(
+            f"Cannot read the body: it broke off, or its chunks are none ({type(error).__name__}). "
+            "Send it again, whole."
+        ) from None
     if len(body) > max_payload_in_mb * BYTES_PER_MB:
         raise PayloadTooLarge(max_payload_in_mb)
     if request.content_length not in (None, len(body)):

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from tests.custom_container.container_server import serving, until
 
 PAYLOAD_IN_BYTES = 2**20
+PING_LIMIT_IN_SECONDS = 2
 # Enough work that a fault surely falls into it.
 LONG_BODY = b"the landlord of the tenant and the rent\n" * 20_000
 
@@ -45,14 +47,22 @@ def invocations(server):
 
 def send_head(server, length, *headers):
     """A raw connection on which the head of an invocation was sent."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-    head = (
-        "POST /invocations HTTP/1.1",
-        "Host: localhost",
-        f"Content-Length: {length}",
-        *(headers or ("Content-Type: text/plain",)),
+    return _send_head(
+        server, f"Content-Length: {length}", *(headers or ("Content-Type: text/plain",))
     )
-    connection.sendall("\r\n".join((*head, "", "")).encode())
+
+
+def send_chunks(server, body):
+    """A raw connection on which an invocation was sent whose body is to come in chunks."""
+    connection = _send_head(server, "Transfer-Encoding: chunked", "Content-Type: text/plain")
+    connection.sendall(body)
+    return connection
+
+
+def _send_head(server, *headers):
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    head = ("POST /invocations HTTP/1.1", "Host: localhost", *headers, "", "")
+    connection.sendall("\r\n".join(head).encode())
     return connection
 
 
@@ -127,6 +137,48 @@ def test_a_body_longer_than_it_says_is_not_taken_for_a_record(server):
 
     assert received.startswith(b"HTTP/1.1 200")
     assert b"HTTP/1.1 400" in received
+    assert "SURPLUS" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"SURPLUS\r\n", b"4\r\nSURPLUS\r\n", b"4\r\nrent\r\nSURPLUS\r\n", b"4\r\nrent", b"9\r\nrent"],
+)
+def test_chunks_that_are_none_are_refused(server, body):
+    """As the client's mistake, without a traceback or a word of the body in the log."""
+    connection = send_chunks(server, body)
+    connection.shutdown(socket.SHUT_WR)
+    received = everything(connection)
+
+    assert received.startswith(b"HTTP/1.1 400")
+    assert b"UnreadableRequest" in received
+    assert "SURPLUS" not in server.log.read_text()
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_the_connection_of_a_refused_request_serves_the_next_one(server):
+    """The body of the refused one is read first, however long it is."""
+    body = b"r" * 500_000
+    refused = send_head(server, len(body), "Content-Type: text/plain", "Accept: text/html")
+    refused.sendall(body + b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    received = everything(refused)
+
+    assert received.startswith(b"HTTP/1.1 406")
+    assert b"HTTP/1.1 200" in received
+
+
+def test_idle_connections_hold_no_thread(server):
+    """Clients that open connections ahead of need are many more than threads, and delay nobody."""
+    idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    begun = time.monotonic()
+    status, _, _ = server.request("GET", "/ping")
+    took = time.monotonic() - begun
+    idle[50].sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+    assert (status, took < PING_LIMIT_IN_SECONDS) == (200, True)
+    assert everything(idle[50]).startswith(b"HTTP/1.1 200")
+    for connection in idle:
+        connection.close()
 
 
 def test_a_payload_of_exactly_the_limit_and_one_byte_more(server):
