@@ -2,9 +2,10 @@
 # Builds the image for SageMaker and pushes it to Amazon ECR, whose repository it creates if need
 # be. stdout is the image's URI, which is also written into .env; all else is told on stderr.
 set -euo pipefail
-cd "$(dirname "$0")"
 
-repository='' region='' base_image='' torch_index_url='' env_file=../.env dry_run=false
+called_in=$PWD
+cd "$(dirname "$0")"
+repository='' region='' base_image='' torch_index_url='' env_file=$PWD/../.env dry_run=false
 
 usage() {
   cat >&2 <<'USAGE'
@@ -80,13 +81,26 @@ repository_exists() {
   return 1
 }
 
+# The value of a line of the file, as the scripts read it: in quotes, or up to a remark.
+env_value() {
+  local value=${1%$'\r'}
+  case $value in
+    \"*) value=${value#\"} value=${value%%\"*} ;;
+    \'*) value=${value#\'} value=${value%%\'*} ;;
+    *) value=${value%%[[:blank:]]\#*} value=${value%"${value##*[![:blank:]]}"} ;;
+  esac
+  printf '%s' "$value"
+}
+
 # The environment beats the file.
 read_env_file() {
   local name value
   [[ -f $env_file ]] || return 0
   for name in ECR_REPOSITORY BASE_IMAGE TORCH_INDEX_URL AWS_REGION AWS_PROFILE \
     AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; do
-    value=$(sed -n "s/^$name=[\"']\{0,1\}\([^\"']*\).*/\1/p" "$env_file" | tail -n 1)
+    value=$(sed -nE "s/^[[:blank:]]*(export[[:blank:]]+)?${name}[[:blank:]]*=[[:blank:]]*//p" \
+      "$env_file" | tail -n 1) || fail "$env_file cannot be read."
+    value=$(env_value "$value")
     [[ -n ${!name:-} || -z $value ]] || export "$name=$value"
   done
 }
@@ -100,11 +114,12 @@ write_env_file() {
       END { if (!found) print line }' "$env_file.bak" >"$env_file"
 }
 
-# Images without a tag are what a new `latest` leaves behind.
+# Images without a tag are what another build of the same content leaves behind.
 lifecycle_policy='{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged",'\
 ' "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14},'\
 ' "action": {"type": "expire"}}]}'
 
+[[ $env_file == /* ]] || env_file=$called_in/$env_file
 read_env_file
 repository=${repository:-${ECR_REPOSITORY:-modernbert-dispute-classifier}}
 region=${region:-${AWS_REGION:-}}
@@ -117,8 +132,9 @@ done
 docker info >/dev/null 2>&1 || fail "docker does not answer. Start it, or ask for access to it."
 region=${region:-$(aws configure get region || true)}
 [[ -n $region ]] || fail "no region. Set AWS_REGION or pass --region."
-account=$(aws sts get-caller-identity --query Account --output text) ||
-  fail "AWS does not know these credentials. Check them with 'aws sts get-caller-identity'."
+account=$(aws sts get-caller-identity --region "$region" --query Account --output text) ||
+  fail "AWS knows no such credentials, or no region '$region'. Check both with" \
+    "'aws sts get-caller-identity --region $region'."
 
 domain=amazonaws.com
 [[ $region != cn-* ]] || domain=amazonaws.com.cn
@@ -130,7 +146,7 @@ if ! repository_exists; then
   run aws ecr create-repository --region "$region" --repository-name "$repository" \
     --image-scanning-configuration scanOnPush=true || fail "the repository was not created."
   run aws ecr put-lifecycle-policy --region "$region" --repository-name "$repository" \
-    --lifecycle-policy-text "$lifecycle_policy" || fail "the repository has no lifecycle rule."
+    --lifecycle-policy-text "$lifecycle_policy" || fail "the repository was made without its lifecycle rule. Delete it, and start again."
 fi
 
 build=(docker build --platform linux/amd64 --tag "$image:$tag" --tag "$image:latest")
@@ -142,6 +158,7 @@ run "${build[@]}" . || fail "the build failed."
 run log_in || fail "docker could not log in to $registry."
 run docker push "$image:$tag" || fail "$image:$tag was not pushed."
 run docker push "$image:latest" || fail "$image:latest was not pushed."
-run write_env_file "$image:$tag" || fail "$env_file was not written. Set CONTAINER_IMAGE there."
+run write_env_file "$image:$tag" ||
+  fail "$env_file was not written. Set CONTAINER_IMAGE=$image:$tag there."
 
 printf '%s\n' "$image:$tag"

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import pytest
+from dotenv import dotenv_values
 
 DOCKER = """#!/bin/sh
 echo "docker $*" >> "$CALLS"
@@ -44,6 +45,7 @@ def build_and_push(container_dir, env_file, tmp_path):
         calls.write_text("")
         outcome = subprocess.run(
             [container_dir / "build_and_push.sh", "--env-file", env_file, *options],
+            cwd=env_file.parent,
             env={
                 "PATH": f"{tmp_path / 'bin'}:{os.defpath}",
                 "CALLS": str(calls),
@@ -162,6 +164,34 @@ def test_the_env_file_fills_in_what_the_environment_lacks(build_and_push, env_fi
     assert "/classifier:" in from_file.stdout
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "AWS_REGION=eu-north-1",
+        'AWS_REGION="eu-north-1"\r\nA=1\r\n',
+        "AWS_REGION=eu-north-1\r\n",
+        "export AWS_REGION=eu-north-1  # Stockholm\n",
+        " AWS_REGION = 'eu-north-1' # Stockholm's\n",
+        "AWS_REGION=us-east-1\nAWS_REGION=eu-north-1\n",
+        "#AWS_REGION=us-east-1\nMY_AWS_REGION=us-east-1\nAWS_REGION=eu-north-1\n",
+    ],
+)
+def test_a_value_is_read_from_the_env_file_as_the_scripts_read_it(build_and_push, env_file, line):
+    """Quotes, remarks, Windows line ends, no last newline; of two lines the last one counts."""
+    env_file.write_text(line, newline="")
+
+    outcome, _ = build_and_push(AWS_REGION="")
+
+    assert dotenv_values(env_file)["AWS_REGION"] == outcome.stdout.split(".")[3] == "eu-north-1"
+
+
+def test_an_env_file_is_looked_for_where_the_script_is_called(build_and_push, env_file):
+    """Not beside the script."""
+    outcome, _ = build_and_push("--env-file", ".env")
+
+    assert env_file.read_text() == f"CONTAINER_IMAGE={outcome.stdout}"
+
+
 def test_a_dry_run_prints_the_commands_and_changes_nothing(build_and_push, env_file):
     """What would be run is shown, and the URI it would end with."""
     outcome, calls = build_and_push("--dry-run")
@@ -177,7 +207,10 @@ def test_a_dry_run_prints_the_commands_and_changes_nothing(build_and_push, env_f
     ("environment", "sentence"),
     [
         ({"FAILS": "docker info"}, "docker does not answer"),
-        ({"FAILS": "aws get-caller-identity"}, "AWS does not know these credentials"),
+        (
+            {"FAILS": "aws get-caller-identity"},
+            "AWS knows no such credentials, or no region 'eu-west-1'",
+        ),
         ({"FAILS": "docker build"}, "the build failed"),
         ({"FAILS": "docker login"}, "docker could not log in"),
         ({"FAILS": "docker push"}, "was not pushed"),
