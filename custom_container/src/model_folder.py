@@ -7,6 +7,8 @@ run.
 """
 
 import csv
+import io
+import json
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -71,6 +73,25 @@ def _require_files(path: Path) -> None:
             f"The model folder {path} lacks {', '.join(missing)}. Package a folder saved with "
             "save_pretrained: weights as safetensors (a pickle is never loaded), files at its top."
         )
+    if not (path / WEIGHTS).is_file():
+        _require_shards(path)
+
+
+def _require_shards(path: Path) -> None:
+    """The index may name safetensors only: transformers would open any other file as a pickle."""
+    try:
+        shards = set(json.loads((path / WEIGHTS_INDEX).read_bytes())["weight_map"].values())
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"Cannot read {path / WEIGHTS_INDEX}: {type(error).__name__}: {error}. Package a "
+            "folder saved with save_pretrained."
+        ) from error
+    foreign = [str(name) for name in shards - {file.name for file in path.glob("*.safetensors")}]
+    if foreign:
+        raise ModelError(
+            f"{WEIGHTS_INDEX} names {_some(foreign)}, of which there is no safetensors "
+            f"file in {path}. Package a folder saved with save_pretrained, with all its shards."
+        )
 
 
 def _load(from_pretrained: Callable[..., Part], path: Path, name: str, **options: Any) -> Part:
@@ -96,8 +117,7 @@ def _check_label_mapping(path: Path, labels: list[str]) -> None:
     """label_mapping.csv, columns label_id and label, must tell the same as config.json."""
     if not path.is_file():
         return
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(io.StringIO(_text(path), newline="")))
     if not rows or not {"label_id", "label"} <= rows[0].keys():
         raise ModelError(f"{path.name} needs a header with the columns label_id and label.")
     mapping = {row["label_id"]: row["label"] for row in rows}
@@ -187,5 +207,14 @@ def _sample_texts(path: Path) -> list[str]:
     """The owner's own documents, one a line, blank lines left out; none without the file."""
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="\n") as file:
-        return [line.strip() for line in file if line.strip()]
+    return [line.strip() for line in _text(path).split("\n") if line.strip()]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ModelError(
+            f"Cannot read {path.name} as UTF-8: {error.reason} at byte {error.start}. Convert it, "
+            "and package the folder again."
+        ) from error

@@ -66,6 +66,34 @@ def test_a_pickle_is_never_loaded(folder):
     assert "lacks model.safetensors" in refusal(folder)
 
 
+@pytest.mark.parametrize("name", ["evil.bin", "../evil.safetensors", "lost.safetensors"])
+def test_an_index_names_nothing_but_safetensors_of_the_folder(folder, name):
+    """What else it names would be opened as a pickle, or lies elsewhere."""
+    (folder / "model.safetensors").unlink()
+    for evil in (folder / "evil.bin", folder.parent / "evil.safetensors"):
+        evil.write_bytes(pickle.dumps(_Bomb()))
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": name}}))
+
+    assert f"model.safetensors.index.json names {name}, of which there is no" in refusal(folder)
+
+
+@pytest.mark.parametrize("index", [b"", b"[]", b'{"weight_map": []}', b'{"weight_map": {"x": []}}'])
+def test_an_index_that_is_none_is_named(folder, index):
+    """The file, and what is wrong with it."""
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_bytes(index)
+
+    assert re.search(r"Cannot read .*model.safetensors.index.json: \w+Error", refusal(folder))
+
+
+@pytest.mark.parametrize("name", ["label_mapping.csv", "sample_texts.txt"])
+def test_a_text_that_is_not_utf_8_is_named(folder, name):
+    """Saved by a program that writes windows-1252, say."""
+    (folder / name).write_bytes(b"label_id,label\n0,K\xe4ufer\n")
+
+    assert f"Cannot read {name} as UTF-8: " in refusal(folder)
+
+
 class _Bomb:
     def __reduce__(self):
         return pytest.fail, ("the pickle was loaded",)
