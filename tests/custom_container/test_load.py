@@ -1,7 +1,11 @@
 """A server under load, in short; `make load-test` is the long form."""
 
+from math import isqrt
+
 import pytest
 
+from local_aws.container_image import ContainerImage
+from src.device_memory import CPU_TOKENS
 from tests.custom_container.container_server import serving
 from tests.custom_container.load import EQUAL, Load, put_load
 
@@ -17,6 +21,15 @@ def test_mixed_requests_at_saturation_are_all_answered(container_dir, model_dir,
     assert load.failures == []
     assert len(load.seconds_of) > 10
     assert min(load.memory_in_bytes) > 0
+
+
+def test_compiled_products_are_kept_for_one_row_and_not_for_all(container_dir):
+    """Two for each length of document that a row can hold, and some for the row; each is memory."""
+    lengths = (isqrt(8 * CPU_TOKENS + 1) - 1) // 2  # 1 + 2 + 3 … tokens fit
+    environment = ContainerImage.of_folder(container_dir).environment
+
+    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        assert 2 * lengths + 16 <= int(environment[cache]) <= 256
 
 
 @pytest.mark.parametrize(
