@@ -116,10 +116,12 @@ class Window:
     def key_blocks(self, keys: Tensor) -> Tensor:
         """[heads, tokens, head_dim] to [heads, blocks, BLOCK_TOKENS + 2 x reach, head_dim].
 
-        Neighbouring blocks overlap: they are views of the same keys.
+        Neighbouring blocks overlap, and each has its own copy of their keys: a product of matrices
+        would copy them anyway, along the wrong dimension.
         """
         padded = functional.pad(keys, (0, 0, self._reach, self._padding + self._reach))
-        return padded.unfold(1, BLOCK_TOKENS + 2 * self._reach, BLOCK_TOKENS).transpose(-1, -2)
+        blocks = padded.unfold(1, BLOCK_TOKENS + 2 * self._reach, BLOCK_TOKENS)
+        return blocks.transpose(-1, -2).contiguous()
 
     def joined(self, blocks: Tensor) -> Tensor:
         """The inverse of `query_blocks`, without its padding."""
