@@ -1,6 +1,7 @@
 """How many tokens fit the device at once: tried at the start, and halved when it was too many.
 
-Knows token counts and torch's out-of-memory error; knows nothing of what a forward pass computes.
+Knows token counts and how torch says that memory is out; knows nothing of what a forward pass
+computes.
 """
 
 import logging
@@ -13,6 +14,8 @@ from src.forward_pass import ForwardPass
 from src.micro_batches import MicroBatch
 
 logger = logging.getLogger(__name__)
+# torch has an error of its own for a GPU's memory alone.
+CPU_OUT_OF_MEMORY = "DefaultCPUAllocator: can't allocate memory"
 # On CPU larger micro-batches are no faster: 512 to 4,096 tokens measured alike.
 CPU_TOKENS = 2048
 # On GPU as far as memory goes; matrices of more rows than this are no faster.
@@ -22,7 +25,7 @@ MOST_GPU_TOKENS = 2**18
 class HalvingForwardPass:
     """A forward pass that runs a micro-batch in halves when memory runs out.
 
-    A single document that does not fit raises torch.OutOfMemoryError.
+    A single document that does not fit raises what torch raised.
     """
 
     def __init__(self, forward_pass: ForwardPass, free_memory: Callable[[], None]) -> None:
@@ -37,14 +40,19 @@ class HalvingForwardPass:
         """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
         try:
             return self._forward_pass.logits(documents)
-        except torch.OutOfMemoryError:
-            if len(documents) == 1:
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or len(documents) == 1:
                 raise
         # Outside of the except clause, whose error would keep the failed tensors alive.
         self._free_memory()
         half = len(documents) // 2
         logger.warning("Out of memory: %d documents go on in halves.", len(documents))
         return torch.cat([self.logits(documents[:half]), self.logits(documents[half:])])
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says by `error` that the device's memory does not suffice."""
+    return isinstance(error, torch.OutOfMemoryError) or CPU_OUT_OF_MEMORY in str(error)
 
 
 def fitted_tokens(

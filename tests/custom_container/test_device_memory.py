@@ -44,6 +44,41 @@ def test_a_micro_batch_that_does_not_fit_is_run_in_halves_in_order(caplog):
     assert "Out of memory: 7 documents go on in halves." in caplog.text
 
 
+class FullMachine(SmallDevice):
+    """A CPU that asks for more memory than there is wherever the small device is full."""
+
+    def logits(self, documents):
+        """[documents, 1]; torch's own error beyond what fits."""
+        try:
+            return super().logits(documents)
+        except torch.OutOfMemoryError:
+            return torch.empty(2**60)
+
+
+def test_a_cpu_out_of_memory_goes_on_in_halves_too():
+    """torch raises an ordinary RuntimeError there."""
+    device = FullMachine(20)
+
+    logits = HalvingForwardPass(device, device.free).logits([[n] * 10 for n in range(4)])
+
+    assert logits.flatten().tolist() == list(range(4))
+
+
+def test_another_error_is_not_run_again():
+    """Half of the documents would fail the same way."""
+
+    class Broken(SmallDevice):
+        def logits(self, documents):
+            self.runs.append(len(documents))
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    device = Broken(20)
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        HalvingForwardPass(device, device.free).logits([[1], [2]])
+    assert device.runs == [2]
+
+
 def test_what_fits_is_run_at_once():
     """Halves cost time: none without need."""
     device = SmallDevice(100)
