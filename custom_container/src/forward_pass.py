@@ -20,9 +20,10 @@ from src.int8_gate import check_int8
 from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, packed_micro_batches, padded_micro_batches
 from src.modernbert_layer import fuse_layers
+from src.packed_attention import attention_for
 from src.packed_encoder import PACKED_MODEL_TYPES, pack_encoder, unpack_encoder
 from src.packed_row import PackedRow
-from src.precision import DTYPES, Precision
+from src.precision import DTYPES, Precision, layers_format
 
 logger = logging.getLogger(__name__)
 # Lengths, in tokens, of the documents on which both ways must agree: shorter and longer than
@@ -118,7 +119,9 @@ def forward_pass_for(
     forward_pass = _packed(model, documents, expected) or padded
     samples = sample_documents if precision == Precision.INT8 else ()
     expected_of_samples = [forward_pass.logits([document]) for document in samples]
-    set_precision(model, precision, is_packed=forward_pass is not padded)
+    is_packed = forward_pass is not padded
+    set_precision(model, precision, is_packed)
+    logger.info("Attention by %s.", _way_of_attention(model, precision, is_packed))
     _check_precision(precision, forward_pass.logits(documents), expected)
     if precision == Precision.INT8:
         check_int8(expected_of_samples, [forward_pass.logits([document]) for document in samples])
@@ -152,10 +155,8 @@ def set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool)
     """
     if model.device.type == "cpu" and is_packed:
         fuse_layers(model.base_model.encoder)
-        if precision == Precision.INT8:
-            replace_linear_layers(model.base_model, Int8Linear, torch.bfloat16)
-        else:
-            replace_linear_layers(model.base_model, linear_layer, DTYPES[precision])
+        make = Int8Linear if precision == Precision.INT8 else linear_layer
+        replace_linear_layers(model.base_model, make, layers_format(precision))
     elif precision in DTYPES:
         model.base_model.to(DTYPES[precision])
         model.base_model.register_forward_hook(_states_in_fp32)
@@ -164,6 +165,14 @@ def set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool)
             f"INFERENCE_PRECISION is {precision}, which only the packed forward pass computes, and "
             f"{type(model).__name__} is not packed. Leave it unset."
         )
+
+
+def _way_of_attention(model: PreTrainedModel, precision: Precision, is_packed: bool) -> str:
+    """What computes it, for the log."""
+    if not is_packed:
+        return f"transformers' own {model.config._attn_implementation}"
+    way = attention_for(model.device, layers_format(precision))
+    return way.__name__.removeprefix("attend_with_")
 
 
 def _states_in_fp32(_encoder: nn.Module, _inputs: object, states: ModelOutput) -> ModelOutput:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from src.devices import device_in_use, given_gpus
@@ -48,17 +49,29 @@ def model_fn(
     # Imported here, because these import torch, which takes seconds.
     import torch  # noqa: PLC0415
 
+    from src.cpu_operations import compile_kernels  # noqa: PLC0415
+    from src.precision import (  # noqa: PLC0415
+        Precision,
+        checked_precision,
+        device_of_inference,
+        layers_format,
+    )
+
+    logger.info("Device: %s.", device_in_use(given_gpus(), require_gpu))
+    device = device_of_inference()
+    precision = checked_precision(inference_precision, device)
+    if device.type == "cpu":
+        compiling = layers_format(precision), precision == Precision.INT8
+        Thread(target=compile_kernels, args=compiling, name="compile", daemon=True).start()
+
+    # Those that take longest come last, beside the compiling.
     from src.classifier import Classifier  # noqa: PLC0415
     from src.device_memory import HalvingForwardPass, fitted_tokens  # noqa: PLC0415
     from src.forward_pass import forward_pass_for  # noqa: PLC0415
     from src.heads import head_for  # noqa: PLC0415
     from src.model_folder import load_model_folder  # noqa: PLC0415
-    from src.precision import checked_precision, device_of_inference  # noqa: PLC0415
     from src.token_windows import TokenWindows  # noqa: PLC0415
 
-    logger.info("Device: %s.", device_in_use(given_gpus(), require_gpu))
-    device = device_of_inference()
-    precision = checked_precision(inference_precision, device)
     folder = load_model_folder(Path(model_dir))
     token_windows = TokenWindows(folder.tokenizer, folder.max_length)
     forward_pass = forward_pass_for(

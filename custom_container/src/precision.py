@@ -28,6 +28,11 @@ DTYPES = {
 """The formats that transformers can load a whole model in."""
 
 
+def layers_format(precision: Precision) -> torch.dtype:
+    """What linear layers in this format give: products of int8 are scaled into bf16."""
+    return DTYPES.get(precision, torch.bfloat16)
+
+
 def device_of_inference() -> torch.device:
     """The GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
