@@ -1,15 +1,17 @@
 """The ways to classify the same texts that the benchmark compares, ours and the peers'.
 
-Each is made once and then called with nothing, and classifies all texts. Those that take token
-ids get the same micro-batches where they pad, so that a peer is not slow for its caller's padding.
+Each is made once and then called with nothing: it classifies all texts and gives their logits.
+Those that take token ids get the same micro-batches where they pad, so that a peer is not slow for
+its caller's padding. The last one multiplies matrices as ours does, and nothing else.
 """
 
 import importlib.util
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -17,6 +19,7 @@ from transformers import (
     pipeline,
 )
 
+from src.device_memory import CPU_TOKENS
 from src.forward_pass import (
     ForwardPass,
     PackedForwardPass,
@@ -24,12 +27,14 @@ from src.forward_pass import (
     forward_pass_for,
     set_precision,
 )
-from src.linear_layers import linear_layer, replace_linear_layers
+from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, padded_micro_batches
-from src.precision import Precision
+from src.precision import DTYPES, Precision
 
-Contender = Callable[[], Tensor]
-MICRO_BATCH_TOKENS = 1024
+Classify = Callable[[], Tensor]
+# Of a rectangle: with 2,048, more of it is padding, and the peers are slower.
+RECTANGLE_TOKENS = 1024
+GEMM_ROWS = 1024
 
 
 def load(folder: Path, dtype: torch.dtype = torch.float32, **options: str) -> PreTrainedModel:
@@ -37,7 +42,7 @@ def load(folder: Path, dtype: torch.dtype = torch.float32, **options: str) -> Pr
     return AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **options).eval()
 
 
-def stock_pipeline(folder: Path, texts: Sequence[str]) -> Contender:
+def stock_pipeline(folder: Path, texts: Sequence[str]) -> Classify:
     """transformers' text-classification pipeline, one text at a time, fp32: its own default."""
     classify = pipeline(
         "text-classification",
@@ -58,12 +63,12 @@ def stock_pipeline(folder: Path, texts: Sequence[str]) -> Contender:
     return run
 
 
-def stock_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Contender:
+def stock_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Classify:
     """transformers' own forward in bf16 over our length-sorted rectangles."""
     return _all(PaddedForwardPass(load(folder, torch.bfloat16)), documents)
 
 
-def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision) -> Contender:
+def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision) -> Classify:
     """What the container computes in this precision; int8 without its gate's sample texts."""
     model = load(folder)
     if precision == Precision.INT8:
@@ -74,7 +79,7 @@ def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision)
     return _all(forward_pass, documents)
 
 
-def bf16_in_stock_layers(folder: Path, documents: Sequence[Sequence[int]]) -> Contender:
+def bf16_in_stock_layers(folder: Path, documents: Sequence[Sequence[int]]) -> Classify:
     """Packed rows and our linear layers within transformers' own ModernBERT layers."""
     model = load(folder)
     forward_pass = PackedForwardPass(model)
@@ -82,9 +87,11 @@ def bf16_in_stock_layers(folder: Path, documents: Sequence[Sequence[int]]) -> Co
     return _all(forward_pass, documents)
 
 
-def _all(forward_pass: ForwardPass, documents: Sequence[Sequence[int]]) -> Contender:
+def _all(forward_pass: ForwardPass, documents: Sequence[Sequence[int]]) -> Classify:
     lengths = [len(document) for document in documents]
-    micro_batches = forward_pass.micro_batches(lengths, MICRO_BATCH_TOKENS)
+    is_padded = isinstance(forward_pass, PaddedForwardPass)
+    max_tokens = RECTANGLE_TOKENS if is_padded else CPU_TOKENS
+    micro_batches = forward_pass.micro_batches(lengths, max_tokens)
     return lambda: torch.stack(_answers_in_order(documents, micro_batches, forward_pass.logits))
 
 
@@ -93,7 +100,7 @@ def has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def openvino_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Contender:
+def openvino_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Classify:
     """OpenVINO in bf16 over the same rectangles as `stock_bf16`.
 
     From the eager attention: traced from the other, padding gives NaN.
@@ -115,7 +122,7 @@ def openvino_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Contender
         },
     )
     lengths = [len(document) for document in documents]
-    rectangles = padded_micro_batches(lengths, MICRO_BATCH_TOKENS)
+    rectangles = padded_micro_batches(lengths, RECTANGLE_TOKENS)
 
     def logits(rows: list[Sequence[int]]) -> Tensor:
         longest = max(map(len, rows))
@@ -144,3 +151,34 @@ def _answers_in_order(
         answered = forward([documents[position] for position in positions])
         answers.update(zip(positions, answered, strict=True))
     return [answers[position] for position in range(len(documents))]
+
+
+def matrix_products(precision: Precision, shapes: Sequence[tuple[int, int]]) -> Callable[[], float]:
+    """The layers' own products over (in_features, out_features): the best of some, in FLOP/s."""
+    products = [
+        (_product(precision, *shape), 2 * GEMM_ROWS * shape[0] * shape[1]) for shape in shapes
+    ]
+
+    def run() -> float:
+        seconds = sum(min(_seconds_of(run) for _ in range(30)) for run, _ in products)
+        return sum(operations for _, operations in products) / seconds
+
+    return run
+
+
+def _product(precision: Precision, in_features: int, out_features: int) -> Callable[[], Tensor]:
+    linear = nn.Linear(in_features, out_features, bias=False)
+    if precision == Precision.INT8:
+        weight = Int8Linear(linear, torch.bfloat16)._weight
+        integers = torch.ones(GEMM_ROWS, in_features, dtype=torch.int8)
+        return lambda: torch._int_mm(integers, weight)
+    dtype = DTYPES[precision]
+    layer, rows = linear_layer(linear, dtype), torch.ones(GEMM_ROWS, in_features, dtype=dtype)
+    return lambda: layer(rows)
+
+
+@torch.inference_mode()
+def _seconds_of(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began

@@ -1,8 +1,8 @@
 """The inference core against its peers and this CPU's limit: `python -m benchmarks.inference_core`.
 
-Contenders take turns, so that whatever else the machine does befalls them alike; figures are
-medians over the rounds, ratios are taken within a round. Prints each figure with its floor and its
-goal, and exits 1 if one is under its floor.
+Contenders take turns, each in a process of its own, so that whatever else the machine does befalls
+them alike; figures are medians over the rounds, ratios are taken within a round. Prints each figure
+with its floor and its goal, and exits 1 if one is under its floor.
 """
 
 import argparse
@@ -11,16 +11,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 import torch
-from torch import Tensor, nn
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +33,7 @@ from benchmarks.documents import (  # noqa: E402
     save_base_model,
 )
 from benchmarks.image_environment import start_as_in_the_image  # noqa: E402
-from src.linear_layers import Int8Linear, linear_layer  # noqa: E402
+from benchmarks.turns import Contender, Turn  # noqa: E402
 from src.precision import Precision  # noqa: E402
 from src.token_windows import TokenWindows  # noqa: E402
 
@@ -43,7 +41,11 @@ PIPELINE = "transformers pipeline, one text at a time, fp32"
 STOCK = "transformers bf16, sorted rectangles"
 OPENVINO = "OpenVINO bf16, sorted rectangles"
 STOCK_LAYERS = "bf16, packed, transformers' own layers"
-OURS = {precision: f"ours, {precision}" for precision in ("fp32", "bf16", "int8")}
+OURS = {
+    precision: f"ours, {precision}"
+    for precision in (Precision.FP32, Precision.BF16, Precision.INT8)
+}
+PRODUCTS = {precision: f"matrix products in {precision}" for precision in OURS}
 WEIGHTS = "model.safetensors"
 
 
@@ -69,44 +71,15 @@ class Figure:
         return self.value >= bound
 
 
-def gemm_peak(precision: str, shapes: Sequence[tuple[int, int]]) -> float:
-    """The layers' own kernels over the model's shapes at 1,024 rows, best of some, in FLOP/s."""
-    seconds = operations = 0.0
-    for in_features, out_features in shapes:
-        linear = nn.Linear(in_features, out_features, bias=False)
-        if precision == "int8":
-            layer: nn.Module = Int8Linear(linear, torch.bfloat16)
-            left = torch.ones(1024, in_features, dtype=torch.int8)
-            run: Callable[[], Tensor] = lambda: torch._int_mm(left, layer._weight)  # noqa: E731, B023
-        else:
-            dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-            layer = linear_layer(linear, dtype)
-            left = torch.ones(1024, in_features, dtype=dtype)
-            run = lambda: layer(left)  # noqa: E731, B023
-        seconds += min(seconds_of(run) for _ in range(30))
-        operations += 2 * 1024 * in_features * out_features
-    return operations / seconds
-
-
-def seconds_of(run: Callable[[], object]) -> float:
-    """How long one call takes."""
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
-
-
-def interleaved(
-    runs: dict[str, contenders.Contender], shapes: Sequence[tuple[int, int]], rounds: int
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Seconds of each contender, and the peaks of this CPU, round by round."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    peaks: dict[str, list[float]] = {precision: [] for precision in OURS}
+def interleaved(contenders: dict[str, Contender], rounds: int) -> dict[str, list[Turn]]:
+    """What the turns of each contender gave, round by round; one round goes before, to warm up."""
+    for contender in contenders.values():
+        contender.turn()
+    turns: dict[str, list[Turn]] = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, run in runs.items():
-            seconds[name].append(seconds_of(run))
-        for precision, peak in peaks.items():
-            peak.append(gemm_peak(precision, shapes))
-    return seconds, peaks
+        for name, contender in contenders.items():
+            turns[name].append(contender.turn())
+    return turns
 
 
 def jobs(folder: Path) -> tuple[dict[str, float], dict[str, float]]:
@@ -128,32 +101,45 @@ def _job(folder: Path, documents: int) -> dict[str, float]:
     return json.loads(outcome.stdout)
 
 
-@torch.inference_mode()
+def classifying(
+    folder: Path, texts: Sequence[str], documents: Sequence[Sequence[int]]
+) -> dict[str, Contender]:
+    """The peers and ours, each with the same documents."""
+    runs = {PIPELINE: Contender(contenders.stock_pipeline, folder, texts)}
+    runs[STOCK] = Contender(contenders.stock_bf16, folder, documents)
+    if contenders.has_openvino():
+        runs[OPENVINO] = Contender(contenders.openvino_bf16, folder, documents)
+    runs[STOCK_LAYERS] = Contender(contenders.bf16_in_stock_layers, folder, documents)
+    for precision, name in OURS.items():
+        runs[name] = Contender(contenders.ours, folder, documents, precision)
+    return runs
+
+
 def measure(folder: Path, texts: Sequence[str], rounds: int) -> list[Figure]:
     """Run all contenders and print their speeds; gives the figures that have bounds."""
     windows = TokenWindows(AutoTokenizer.from_pretrained(folder), 8192)(texts)
     documents = [own[0] for own in windows]
     lengths = [len(document) for document in documents]
-    config = contenders.load(folder).config
+    config = AutoConfig.from_pretrained(folder)
     operations = floating_point_operations(config, lengths)
     print(f"{len(texts)} documents, {sum(lengths)} tokens, longest {max(lengths)}")
 
-    runs = {PIPELINE: contenders.stock_pipeline(folder, texts)}
-    runs[STOCK] = contenders.stock_bf16(folder, documents)
-    if contenders.has_openvino():
-        runs[OPENVINO] = contenders.openvino_bf16(folder, documents)
-    runs[STOCK_LAYERS] = contenders.bf16_in_stock_layers(folder, documents)
-    for precision, name in OURS.items():
-        runs[name] = contenders.ours(folder, documents, Precision(precision))
-    probabilities = {name: run().softmax(dim=-1) for name, run in runs.items()}  # warms up too
-    seconds, peaks = interleaved(runs, gemm_shapes(config), rounds)
+    runs = classifying(folder, texts, documents)
+    products = {
+        name: Contender(contenders.matrix_products, precision, gemm_shapes(config))
+        for precision, name in PRODUCTS.items()
+    }
+    turns = interleaved({**runs, **products}, rounds)
+    seconds = {name: [turn.seconds for turn in turns[name]] for name in runs}
+    peaks = {name: [turn.outcome for turn in turns[name]] for name in products}
+    probabilities = {name: turns[name][0].outcome.softmax(dim=-1) for name in runs}
 
     def times(name: str, other: str) -> float:
         pairs = zip(seconds[other], seconds[name], strict=True)
         return median(theirs / own for theirs, own in pairs)
 
-    def of_peak(precision: str) -> float:
-        pairs = zip(seconds[OURS[precision]], peaks[precision], strict=True)
+    def of_peak(precision: Precision) -> float:
+        pairs = zip(seconds[OURS[precision]], peaks[PRODUCTS[precision]], strict=True)
         return median(100 * operations / own / peak for own, peak in pairs)
 
     expected = probabilities[PIPELINE]
@@ -162,22 +148,24 @@ def measure(folder: Path, texts: Sequence[str], rounds: int) -> list[Figure]:
         change = (probabilities[name] - expected).abs().max().item()
         speed = sum(lengths) / median(seconds[name])
         print(f"{name:50}{speed:>10,.0f}{times(name, PIPELINE):>12.2f}{change:>30.1e}")
-    for precision, peak in peaks.items():
-        print(f"matrix products in {precision}: {median(peak) / 1e9:,.0f} GFLOP/s")
+    for name, peak in peaks.items():
+        print(f"{name}: {median(peak) / 1e9:,.0f} GFLOP/s")
 
-    fp32_change = (probabilities[OURS["fp32"]] - expected).abs().max().item()
+    fp32_change = (probabilities[OURS[Precision.FP32]] - expected).abs().max().item()
     figures = [
-        Figure("bf16 x pipeline", times(OURS["bf16"], PIPELINE), 2.3, 2.8),
-        Figure("bf16 % of the peak", of_peak("bf16"), 60, 75),
-        Figure("fp32 % of the peak", of_peak("fp32"), 70, 80),
+        Figure("bf16 x pipeline", times(OURS[Precision.BF16], PIPELINE), 2.3, 2.8),
+        Figure("bf16 % of the peak", of_peak(Precision.BF16), 60, 75),
+        Figure("fp32 % of the peak", of_peak(Precision.FP32), 70, 80),
         Figure("fp32 change of a probability", fp32_change, 1e-5, 1e-5, at_most=True),
-        Figure("int8 x pipeline", times(OURS["int8"], PIPELINE), 3, 4),
+        Figure("int8 x pipeline", times(OURS[Precision.INT8], PIPELINE), 3, 4),
     ]
     figures.append(
-        Figure("bf16 x transformers' own layers", times(OURS["bf16"], STOCK_LAYERS), 1.15, 1.15)
+        Figure(
+            "bf16 x transformers' own layers", times(OURS[Precision.BF16], STOCK_LAYERS), 1.15, 1.15
+        )
     )
     if OPENVINO in runs:
-        figures.append(Figure("bf16 x OpenVINO", times(OURS["bf16"], OPENVINO), 1.2, 1.5))
+        figures.append(Figure("bf16 x OpenVINO", times(OURS[Precision.BF16], OPENVINO), 1.2, 1.5))
     return figures
 
 
