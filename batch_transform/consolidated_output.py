@@ -6,19 +6,19 @@ door, and so is what each result looks like.
 """
 
 import json
-from collections.abc import Container, Iterator
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from batch_transform.answer_counts import AnswerCounts
 from batch_transform.errors import IncompleteOutput, InvalidSettings
-from batch_transform.job_logs import WorkDone
+from batch_transform.job_account import JobAccount, account_of, total
 from batch_transform.job_report import ReportedError, report_page
 from batch_transform.naming import S3Uri
 from batch_transform.output_formats import FORMATS
 from batch_transform.packed_input import Shard
-from batch_transform.prices import HourlyPrice
 from batch_transform.review_list import ReviewList, margin_of
 from batch_transform.s3_objects import S3ObjectWriter, put_object, read_lines
 from batch_transform.shard_outputs import PackedJob
@@ -59,16 +59,15 @@ def consolidate(
     packed_job: PackedJob,
     job: TransformJob,
     wanted: ResultsWanted,
-    *,
-    work: WorkDone | None = None,
-    price: HourlyPrice | None = None,
+    accounts: Sequence[JobAccount] = (),
 ) -> dict[str, Any]:
     """
     Write the results into the job's folder, summary.json last, and return the summary.
 
     Every packed record must be answered exactly once, in its place. Raises IncompleteOutput
     otherwise and leaves no result, unless a partial one is wanted: then the shards at fault are
-    left out and named in the summary. Running it again writes the same answers.
+    left out and named in the summary. Running it again writes the same answers. *accounts* tell
+    what this job took, and those that it goes on with.
     """
     faults = packed_job.faults(s3) if wanted.is_partial else {}
     answers = _Answers(s3, packed_job, wanted)
@@ -76,7 +75,11 @@ def consolidate(
         answers.write(leave_out=faults)
     except IncompleteOutput:
         raise IncompleteOutput(_told(packed_job.faults(s3))) from None
-    summary = answers.summary() | _account(job, work, price) | _verdict(faults)
+    summary = (
+        answers.summary()
+        | _account(job, accounts or [account_of(job)], answers.documents_by_job)
+        | _verdict(faults)
+    )
     folder = packed_job.folder
     page = report_page(summary, answers.first_errors, answers.review.rows())
     put_object(s3, folder.report, page.encode(), "text/html; charset=utf-8")
@@ -103,6 +106,7 @@ class _Answers:
         self._packed_job = packed_job
         self._wanted = wanted
         self.counts = AnswerCounts()
+        self.documents_by_job = Counter[str]()
         self.review = ReviewList(wanted.review_below)
         self.first_errors: list[ReportedError] = []
 
@@ -159,8 +163,10 @@ class _Answers:
                 continue
             if shard.name not in outputs:
                 raise IncompleteOutput(f"{shard} has no output")
-            answers = self._packed_job.answers(self._s3, shard, outputs[shard.name])
+            output = outputs[shard.name]
+            answers = self._packed_job.answers(self._s3, shard, output)
             yield from self._with_texts(shard, answers) if self._wanted.with_text else answers
+            self.documents_by_job[self._packed_job.writer_of(output)] += shard.records
 
     def _with_texts(
         self, shard: Shard, answers: Iterator[tuple[bytes, dict]]
@@ -209,17 +215,24 @@ class _Answers:
             )
 
 
-def _account(job: TransformJob, work: WorkDone | None, price: HourlyPrice | None) -> dict[str, Any]:
+def _account(
+    job: TransformJob, accounts: Sequence[JobAccount], documents_by_job: Counter[str]
+) -> dict[str, Any]:
+    """Return the job's own figures, sums over all jobs that it took, and each of them by itself."""
     return {
         "status": job.status,
         "model_name": job.model_name,
         "instance_type": job.instance_type,
         "instance_count": job.instance_count,
-        "billed_seconds": job.billed_seconds,
-        "dollars": price.cost(job.billed_seconds) if price else None,
-        "price_basis": price.basis if price else None,
-        "tokens": work.tokens if work else None,
-        "tokens_per_second": work.tokens_per_second if work else None,
+        "billed_seconds": total([account.billed_seconds for account in accounts]),
+        "dollars": total([account.dollars for account in accounts]),
+        "price_basis": accounts[-1].price_basis,
+        "tokens": total([account.tokens for account in accounts]),
+        "tokens_per_second": accounts[-1].tokens_per_second,
+        "jobs": [
+            asdict(account) | {"documents": documents_by_job[account.job_name]}
+            for account in accounts
+        ],
     }
 
 

@@ -58,12 +58,14 @@ class JobMayRun(BatchTransformError):
 
 
 class WatchInterrupted(JobMayRun):
-    """The operator stopped watching; the job itself goes on."""
+    """The watching ended before the job, which goes on; *reason* is for other ends than Ctrl-C."""
 
-    def __init__(self, job_name: str) -> None:
+    def __init__(self, job_name: str, reason: str = "") -> None:
+        told = f"{reason}\n" if reason else ""
         status_script = f"python check_batch_transform_status.py --job-name {job_name}"
         super().__init__(
-            f"no longer watching; the job {job_name} goes on and is billed.\n"
+            f"{told}no longer watching; the job {job_name}, unless it has ended, "
+            "goes on and is billed.\n"
             f"watch it: {status_script} --watch\n"
             f"stop it:  {status_script} --stop"
         )

@@ -5,17 +5,17 @@ Knows which kind of job leaves a consolidated file; the consolidating is done ne
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from batch_transform.consolidated_output import ResultsWanted, consolidate
 from batch_transform.errors import JobFailed
-from batch_transform.job_logs import WorkDone
+from batch_transform.job_account import JobAccount
 from batch_transform.job_progress import count_outputs, outputs_expected
 from batch_transform.job_record import read_job_record
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import Shard
-from batch_transform.prices import HourlyPrice
 from batch_transform.s3_objects import delete_objects, exists_in_s3, put_object, read_object
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob, check_completed
@@ -28,8 +28,7 @@ def finish_job(
     job: TransformJob,
     wanted: ResultsWanted | None = None,
     *,
-    work: WorkDone | None = None,
-    price: HourlyPrice | None = None,
+    accounts: Sequence[JobAccount] = (),
 ) -> dict[str, Any] | None:
     """
     Consolidate a job that ended and return its summary; None for a job that packed nothing.
@@ -44,7 +43,7 @@ def finish_job(
         _check_completed(s3, job, packed_job)
     if packed_job is None:
         return None
-    summary = consolidate(s3, packed_job, job, wanted, work=work, price=price)
+    summary = consolidate(s3, packed_job, job, wanted, accounts)
     if summary["is_complete"] and not wanted.keeps_shards:
         delete_objects(s3, packed_job.packed_in.shards)
     return summary

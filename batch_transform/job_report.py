@@ -36,6 +36,7 @@ def report_page(
         _tiles(summary),
         _classes(summary),
         _confidence(summary),
+        _jobs(summary),
         _faults(summary),
         _errors(summary, errors),
         _review(summary, doubtful),
@@ -64,6 +65,7 @@ def _header(summary: dict[str, Any]) -> str:
 
 def _tiles(summary: dict[str, Any]) -> str:
     left_out = sum(summary["left_out"].values())
+    all_jobs = f", {len(summary['jobs'])} jobs" if len(summary["jobs"]) > 1 else ""
     tiles = {
         "documents": f"{summary['documents']:,}",
         "classified": f"{summary['answered']:,}",
@@ -71,9 +73,9 @@ def _tiles(summary: dict[str, Any]) -> str:
         "lines left out": f"{left_out:,}",
         "mean confidence": _mean_confidence(summary),
         summary["instance_type"]: f"{summary['instance_count']} x",
-        "billed": _or_unknown(summary["billed_seconds"], "{:,} s"),
-        "cost": written_out(summary["dollars"]),
-        "tokens": _or_unknown(summary["tokens"], "{:,}"),
+        f"billed{all_jobs}": _or_unknown(summary["billed_seconds"], "{:,} s"),
+        f"cost{all_jobs}": written_out(summary["dollars"]),
+        f"tokens{all_jobs}": _or_unknown(summary["tokens"], "{:,}"),
     }
     cells = (
         f"<div><dd>{escape(value)}</dd><dt>{escape(name)}</dt></div>"
@@ -121,6 +123,31 @@ def _confidence(summary: dict[str, Any]) -> str:
         f"highest column is {most:,}.</p><div class=histogram>{''.join(columns)}</div>"
         f"<div class=axis>{marks}</div></section>"
     )
+
+
+def _jobs(summary: dict[str, Any]) -> str:
+    """Tell the jobs of a chain apart: which answered what, and what each was billed."""
+    if len(summary["jobs"]) == 1:
+        return ""
+    rows = (
+        (
+            escape(job["job_name"]),
+            f"{job['documents']:,}",
+            _machines(job),
+            _or_unknown(job["billed_seconds"], "{:,} s"),
+            written_out(job["dollars"]),
+            _or_unknown(job["tokens"], "{:,}"),
+        )
+        for job in summary["jobs"]
+    )
+    table = _table(("Job", "Documents", "Machines", "Billed", "Cost", "Tokens"), rows)
+    return f"<section><h2>Jobs</h2>{table}</section>"
+
+
+def _machines(job: dict[str, Any]) -> str:
+    if job["instance_type"] is None:
+        return "unknown"
+    return escape(f"{job['instance_count']} x {job['instance_type']}")
 
 
 def _faults(summary: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.errors import JobMayRun
 from batch_transform.naming import requested_job_prefix
+from batch_transform.outages import Patience
 from batch_transform.request_queue import RequestQueue
 from batch_transform.sent_request import SentRequest, await_job, await_results
 from batch_transform.transform_job import check_completed, running_jobs
@@ -51,7 +52,7 @@ def follow_request(
     terminal.say(f"waiting for the job {sent.job_name}")
     try:
         await_job(clients.sagemaker, queue, sent, time.sleep)
-        job = follow(clients, sent.job_name)
+        job = follow(clients, sent.job_name, Patience(tell=terminal.say))
         summary = await_results(clients.s3, job, time.sleep)
     except KeyboardInterrupt:
         raise JobMayRun(

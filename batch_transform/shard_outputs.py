@@ -41,19 +41,32 @@ class PackedJob:
         return S3Uri(place.bucket, place.key[: place.key.rfind("/") + 1])
 
     def outputs(self, s3: Any) -> dict[str, S3Uri]:
-        """
-        Return where the output of each shard lies, by the shard's name; the newest job's wins.
+        """Return where each shard's output lies, by the shard's name; the newest job's wins."""
+        places = [self.folder.beside(name).shard_outputs for name in self.record.resumes]
+        found = [self._outputs_below(s3, place) for place in [*places, self.folder.shard_outputs]]
+        return {name: uri for outputs in found for name, uri in outputs.items()}
 
-        Matched by the end of what stands below `output/`: SageMaker does not document how it writes
-        the part before.
+    def own_outputs(self, s3: Any) -> dict[str, S3Uri]:
+        """Return where the outputs lie that this job wrote, none of those it goes on with."""
+        return self._outputs_below(s3, self.folder.shard_outputs)
+
+    def writer_of(self, output: S3Uri) -> str:
+        """Return the name of the job that wrote an output."""
+        folders = ((name, self.folder.beside(name).root) for name in self.record.resumes)
+        writers = (name for name, root in folders if root.covers(output))
+        return next(writers, self.record.job_name)
+
+    def _outputs_below(self, s3: Any, place: S3Uri) -> dict[str, S3Uri]:
+        """
+        Match outputs by the end of what stands below `output/`.
+
+        SageMaker does not document how it writes the part before.
         """
         names = {shard.name for shard in self.record.packed.shards}
-        places = [self.folder.beside(name).shard_outputs for name in self.record.resumes]
         found = {
             _longest_ending(
                 output.uri.key[len(place.key) :].removesuffix(".out"), names
             ): output.uri
-            for place in [*places, self.folder.shard_outputs]
             for output in list_objects(s3, place)
         }
         return {name: uri for name, uri in found.items() if name}
@@ -106,10 +119,6 @@ class PackedJob:
         except IncompleteOutput as error:
             return str(error)
         return None
-
-
-def _below(place: S3Uri, uri: S3Uri) -> str:
-    return uri.key[len(place.key) :]
 
 
 def _longest_ending(path: str, names: Container[str]) -> str:

@@ -23,7 +23,6 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -73,7 +72,7 @@ def progress(description: str, total_bytes: int) -> Iterator[Callable[[int], Non
 def show_progress(looks: Iterator[JobProgress]) -> TransformJob:
     """Draw each look at a job until the last and return the job as it ended."""
     status = None
-    columns = (MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+    columns = (MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
     with _bar(*columns) as bar:
         task = bar.add_task("Waiting for SageMaker", total=None, speed="")
         for look in looks:
@@ -197,11 +196,10 @@ def job_as_document(job: TransformJob) -> dict[str, Any]:
 
 
 def _speed(look: JobProgress) -> str:
-    if not look.documents or look.job.started_at is None:
-        return ""
-    until = look.job.ended_at or datetime.now(UTC)
-    seconds = (until - look.job.started_at).total_seconds()
-    return f"{look.documents / max(seconds, 1):,.0f} documents/s"
+    now = datetime.now(UTC)
+    speed, left = look.documents_per_second(now), look.seconds_left(now)
+    told = [f"{speed:,.0f} documents/s"] if speed else []
+    return ", ".join(told + ([f"{timedelta(seconds=round(left))} left"] if left else []))
 
 
 def _bar(*columns: ProgressColumn) -> Progress:

@@ -38,11 +38,18 @@ def expected_throughput(clients: AwsClients, output_uri: S3Uri, instance_type: s
         if is_like and summary.get("tokens_per_second") and summary.get("characters"):
             return Throughput(
                 tokens_per_second=summary["tokens_per_second"],
-                characters_per_token=summary["characters"] / summary["tokens"],
+                characters_per_token=_characters_per_token(summary),
                 basis=f"as measured in {summary['job_name']}",
             )
     speeds = (speed for pattern, speed in _ASSUMED if re.match(pattern, instance_type))
     return Throughput(next(speeds, _ASSUMED_ON_A_CPU), CHARACTERS_PER_TOKEN, "assumed")
+
+
+def _characters_per_token(summary: dict[str, Any]) -> float:
+    """Return what was measured; a resumed job's tokens hold those of failed shards twice."""
+    if summary.get("resumes"):
+        return CHARACTERS_PER_TOKEN
+    return summary["characters"] / summary["tokens"]
 
 
 def _earlier_summaries(clients: AwsClients, output_uri: S3Uri) -> Iterator[dict[str, Any]]:

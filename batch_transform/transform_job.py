@@ -1,10 +1,9 @@
 """
-One transform job at SageMaker: start it, describe it, follow it, stop it, list them.
+One transform job at SageMaker: start it, describe it, stop it, list them.
 
-The client and the clock are arguments. Knows the job's states; knows nothing of its files.
+The client is an argument. Knows the job's states; knows nothing of its files.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -17,9 +16,6 @@ from batch_transform.naming import S3Uri
 from batch_transform.transform_request import REQUEST_DIGEST_VARIABLE, Request
 
 FINAL_STATUSES = {"Completed", "Failed", "Stopped"}
-FIRST_POLL_IN_SECONDS = 1.0
-LAST_POLL_IN_SECONDS = 15.0
-_POLL_GROWTH = 1.2
 
 
 @dataclass(frozen=True)
@@ -152,23 +148,6 @@ def describe_job(sagemaker: Any, job_name: str) -> TransformJob:
             "see the names with --list-jobs, and check AWS_REGION"
         )
     return job
-
-
-def follow_job(
-    sagemaker: Any, job_name: str, sleep: Callable[[float], None]
-) -> Iterator[TransformJob]:
-    """
-    Yield the job at every look until it is final, the final look included.
-
-    Looks often at first and every 15 seconds later. Has no time limit: boto3's own waiter gives up
-    after one hour, and jobs run for longer.
-    """
-    pause = FIRST_POLL_IN_SECONDS
-    while not (job := describe_job(sagemaker, job_name)).is_final:
-        yield job
-        sleep(pause)
-        pause = min(pause * _POLL_GROWTH, LAST_POLL_IN_SECONDS)
-    yield job
 
 
 def stop_job(sagemaker: Any, job_name: str) -> None:

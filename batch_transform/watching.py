@@ -4,21 +4,21 @@ Following a job on a terminal: its progress, then its results, or why there are 
 Shared by whichever script has started a job or is asked about one. Knows no options.
 """
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from batch_transform import terminal
-from batch_transform.aws import AwsClients
+from batch_transform.aws import AwsClients, AwsError, explain
 from batch_transform.consolidated_output import ResultsWanted, check_complete
 from batch_transform.errors import BatchTransformError, JobFailed, JobMayRun, WatchInterrupted
-from batch_transform.job_logs import last_lines, work_done
+from batch_transform.job_account import find_accounts
+from batch_transform.job_logs import last_lines
 from batch_transform.job_outcome import download_results, find_packed_job, finish_job
 from batch_transform.job_progress import follow_progress
+from batch_transform.outages import Patience
 from batch_transform.output_formats import check_format
-from batch_transform.prices import hourly_price
-from batch_transform.transform_job import TransformJob, describe_job
+from batch_transform.transform_job import TransformJob
 
 _LINES_SHOWN = 20
 
@@ -39,13 +39,15 @@ class WatchSettings:
 
 def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:
     """Follow a job to its end and print what became of it; raise where it is not all answered."""
-    job = follow(clients, job_name)
+    patience = Patience(tell=terminal.say)
+    job = follow(clients, job_name, patience)
     try:
-        packed_job = find_packed_job(clients.s3, job)
-        tags = packed_job.record.tags if packed_job else {}
-        summary = _finish(clients.writing_with(job.kms_key_id, tags), job, settings)
+        summary = patience.outlast(lambda: _finish(clients, job, settings))
     except KeyboardInterrupt:
         raise JobMayRun(f"{job_name} has ended; {_fetch_later(job_name)}") from None
+    except AwsError as error:
+        told = f"{explain(error)}\n{job_name} has ended; {_fetch_later(job_name)}"
+        raise BatchTransformError(told) from error
     if settings.as_json:
         terminal.print_json(summary or terminal.job_as_document(job))
     elif summary:
@@ -58,25 +60,29 @@ def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:
         check_complete(summary)
 
 
-def follow(clients: AwsClients, job_name: str) -> TransformJob:
-    """Draw a job's progress until it ends and return it; Ctrl-C ends the watching only."""
+def follow(clients: AwsClients, job_name: str, patience: Patience) -> TransformJob:
+    """Draw a job's progress until it ends and return it; whatever ends the watching, it goes on."""
     try:
-        job = describe_job(clients.sagemaker, job_name)
-        return terminal.show_progress(follow_progress(clients, job, time.sleep))
+        return terminal.show_progress(follow_progress(clients, job_name, patience))
     except KeyboardInterrupt:
         raise WatchInterrupted(job_name) from None
+    except AwsError as error:
+        raise WatchInterrupted(job_name, explain(error)) from error
 
 
 def _finish(
     clients: AwsClients, job: TransformJob, settings: WatchSettings
 ) -> dict[str, Any] | None:
+    packed_job = find_packed_job(clients.s3, job)
+    tags, jobs = {}, [job.name]
+    if packed_job:
+        tags, jobs = packed_job.record.tags, [*packed_job.record.resumes, job.name]
     try:
         return finish_job(
-            clients.s3,
+            clients.writing_with(job.kms_key_id, tags).s3,
             job,
             settings.wanted,
-            work=work_done(clients.logs, job.name),
-            price=hourly_price(clients.pricing, job.instance_type, clients.region),
+            accounts=find_accounts(clients, jobs),
         )
     except JobFailed:
         if settings.shows_logs:
@@ -88,10 +94,11 @@ def _download(clients: AwsClients, summary: dict[str, Any], folder: Path) -> Non
     try:
         for path in download_results(clients.s3, summary, folder):
             terminal.say(f"wrote {path}")
-    except OSError as error:
+    except (OSError, *AwsError) as error:
         job_name = summary["job_name"]
+        told = explain(error) if isinstance(error, AwsError) else error
         raise BatchTransformError(
-            f"{job_name} is done, but its results cannot be copied into {folder}: {error}; "
+            f"{job_name} is done, but its results cannot be copied into {folder}: {told}; "
             + _fetch_later(job_name)
         ) from None
 

@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,10 +14,14 @@ from batch_transform.aws import AwsClients
 from batch_transform.consolidated_output import ResultsWanted, check_complete, consolidate
 from batch_transform.errors import IncompleteOutput, InvalidSettings, JobFailed
 from batch_transform.input_documents import find_input
+from batch_transform.input_manifest import manifest_of, write_manifest
+from batch_transform.job_account import JobAccount, account_of
 from batch_transform.job_logs import WorkDone
 from batch_transform.job_outcome import finish_job
+from batch_transform.job_progress import JobProgress, follow_progress
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
 from batch_transform.naming import JobFolder, S3Uri
+from batch_transform.outages import Patience
 from batch_transform.packed_input import pack
 from batch_transform.prices import HourlyPrice
 from batch_transform.s3_objects import list_objects, read_lines
@@ -82,8 +87,7 @@ class Packed:
             packed_job,
             JOB,
             ResultsWanted(**wanted),
-            work=WorkDone(tokens=500, tokens_per_second=50.0),
-            price=HourlyPrice(2.0, "told by the test"),
+            [account_of(JOB, WorkDone(500, 50.0), HourlyPrice(2.0, "told by the test"))],
         )
 
     def predictions(self) -> bytes:
@@ -330,6 +334,66 @@ def test_consolidating_again_changes_nothing(packed: Packed) -> None:
     first = packed.predictions()
     packed.consolidate()
     assert packed.predictions() == first
+
+
+def resumed(packed: Packed) -> Packed:
+    """Return the job that goes on with *packed*, in a folder of its own beside it."""
+    record = replace(packed.record, job_name="job-2", resumes=["job-1"])
+    return Packed(packed.clients, packed.folder.beside("job-2"), record)
+
+
+def test_a_resumed_job_tells_its_own_work_from_what_it_goes_on_with(packed_twice: Packed) -> None:
+    """Documents and bill of each, sums over both; of the speed nothing but its own."""
+    packed_twice.write(packed_twice.lines(0), 0)
+    first, second = (shard.records for shard in packed_twice.record.packed.shards)
+    heir = resumed(packed_twice)
+    heir.write(packed_twice.lines(1), 1)
+    again = replace(JOB, name="job-2", instance_count=1, output_uri=heir.folder.shard_outputs)
+    accounts = [
+        account_of(JOB, WorkDone(500, 50.0), HourlyPrice(2.0, "told by the test")),
+        account_of(again, WorkDone(80, 40.0), HourlyPrice(2.0, "told by the test")),
+    ]
+    packed_job = PackedJob(heir.folder, heir.record)
+    summary = consolidate(heir.clients.s3, packed_job, again, ResultsWanted(), accounts)
+    told = [(job["job_name"], job["documents"], job["dollars"]) for job in summary["jobs"]]
+    assert told == [("job-1", first, 0.1), ("job-2", second, 0.05)]
+    assert (summary["billed_seconds"], summary["dollars"], summary["tokens"]) == (270, 0.15, 580)
+    assert (summary["documents"], summary["tokens_per_second"]) == (first + second, 40.0)
+    unknown = [JobAccount("job-1"), accounts[1]]
+    summary = consolidate(heir.clients.s3, packed_job, again, ResultsWanted(), unknown)
+    assert (summary["dollars"], summary["jobs"][1]["dollars"]) == (None, 0.05)
+
+
+def test_the_progress_of_a_resumed_job_is_its_own(packed_twice: Packed) -> None:
+    """Neither its speed nor its time left is flattered by answers that were there before it."""
+    packed_twice.write(packed_twice.lines(0), 0)
+    heir = resumed(packed_twice)
+    s3, folder = heir.clients.s3, heir.folder
+    write_job_record(s3, folder, heir.record)
+    write_manifest(s3, folder.manifest, manifest_of(packed_twice.folder.shards, ["shard-00001"]))
+    description = {
+        "TransformJobName": "job-2",
+        "TransformJobStatus": "Completed",
+        "ModelName": "model-1",
+        "CreationTime": STARTED,
+        "TransformStartTime": STARTED,
+        "TransformEndTime": STARTED + timedelta(seconds=10),
+        "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": str(folder.manifest)}}},
+        "TransformOutput": {"S3OutputPath": str(folder.shard_outputs)},
+        "TransformResources": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+    }
+    sagemaker = SimpleNamespace(describe_transform_job=lambda **_: description)
+    clients = SimpleNamespace(s3=s3, sagemaker=sagemaker)
+
+    def look() -> JobProgress:
+        (seen,) = follow_progress(clients, "job-2", Patience(tell=pytest.fail))
+        return seen
+
+    assert (look().outputs, look().outputs_expected, look().documents) == (0, 1, 0)
+    heir.write(packed_twice.lines(1), 1)
+    records = heir.record.packed.shards[1].records
+    assert (look().outputs, look().documents) == (1, records)
+    assert look().documents_per_second(STARTED) == records / 10
 
 
 def test_an_output_is_found_by_the_end_of_its_key(packed: Packed) -> None:

@@ -16,6 +16,7 @@ from batch_transform.errors import InvalidInput
 from batch_transform.input_documents import find_input
 from batch_transform.input_sample import sample_input
 from batch_transform.job_estimate import (
+    CHARACTERS_PER_TOKEN,
     START_UP_IN_SECONDS,
     InputSize,
     JobEstimate,
@@ -208,7 +209,11 @@ def test_without_an_answer_the_table_is_dated(answer: Any) -> None:
 def test_an_earlier_job_on_the_same_machine_tells_the_speed(
     clients: AwsClients, bucket: str
 ) -> None:
-    """Its summary lies below the same output prefix; another machine's says nothing."""
+    """
+    Its summary lies below the same output prefix; another machine's says nothing.
+
+    How long tokens are a resumed job does not tell: it counts those of failed shards twice.
+    """
     summary = {
         "job_name": "job-0",
         "instance_type": "ml.g5.xlarge",
@@ -227,6 +232,10 @@ def test_an_earlier_job_on_the_same_machine_tells_the_speed(
     measured = expected_throughput(Clients, output, "ml.g5.xlarge")
     assert measured == Throughput(12_345.0, 5.0, "as measured in job-0")
     assert expected_throughput(Clients, output, "ml.g6.xlarge").basis == "assumed"
+    resumed = json.dumps(summary | {"resumes": ["job-00"]}).encode()
+    clients.s3.put_object(Bucket=bucket, Key=key, Body=resumed)
+    measured = expected_throughput(Clients, output, "ml.g5.xlarge")
+    assert measured == Throughput(12_345.0, CHARACTERS_PER_TOKEN, "as measured in job-0")
 
 
 @pytest.mark.parametrize(("tag", "asked"), [(":v1", "v1"), ("", "latest")])

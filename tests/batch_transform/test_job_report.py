@@ -31,6 +31,7 @@ SUMMARY = {
     "billed_seconds": 1612,
     "dollars": 0.6304,
     "tokens": 1_234_567,
+    "jobs": [{"job_name": "dispute-optimized-20261121-011527-521b"}],
     "classes": {
         "Contract Dispute": {"documents": 2400, "mean_confidence": 0.71},
         LONG_LABEL: {"documents": 405, "mean_confidence": 0.58},
@@ -140,6 +141,26 @@ def test_the_numbers_on_the_page_are_those_of_the_summary(browser: Browser) -> N
     assert heights == pytest.approx(counts, abs=0.01)
     assert (seen["rows"], "The first 200 of 950." in seen["notes"]) == (200, True)
     assert seen["loaded"] == []
+
+
+def test_the_jobs_of_a_chain_stand_apart(browser: Browser) -> None:
+    """The tiles hold their sums; what nobody can tell of an old job is unknown, not nothing."""
+    known = {
+        "job_name": "second",
+        "documents": 40,
+        "instance_type": "ml.g5.xlarge",
+        "instance_count": 2,
+        "billed_seconds": 1612,
+        "dollars": 0.6304,
+        "tokens": 1000,
+    }
+    unknown = dict.fromkeys(known) | {"job_name": "first", "documents": 2800}
+    page = report_page(SUMMARY | {"jobs": [unknown, known], "dollars": None}, [], [])
+    seen = browser.look_at(page)
+    assert (seen["headings"][-1], seen["rows"]) == ("Jobs", 2)
+    assert seen["tiles"]["cost, 2 jobs"] == "unknown"
+    assert "<td>first</td><td>2,800</td><td>unknown</td><td>unknown</td>" in page
+    assert "<td>second</td><td>40</td><td>2 x ml.g5.xlarge</td><td>1,612 s</td>" in page
 
 
 @pytest.mark.parametrize("width", [WIDE, PHONE])
