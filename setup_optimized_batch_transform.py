@@ -6,12 +6,18 @@ import click
 
 from batch_transform.command_line import (
     option,
+    refuse_typed,
     results_options,
     run,
     transform_options,
 )
 from batch_transform.starting import start_transform
 from batch_transform.transform_profiles import OPTIMIZED
+
+SETTLED_BY_THE_RESUMED_JOB = (
+    *("model_path", "model_prefix", "image_uri", "role_arn", "environment"),
+    *("subnets", "security_group_ids", "input_prefix", "is_strict"),
+)
 
 
 @click.command(help=__doc__)
@@ -20,6 +26,9 @@ from batch_transform.transform_profiles import OPTIMIZED
 @results_options
 def main(**options: Any) -> None:
     """Start the job; predictions.json in its folder holds every document's answer."""
+    if options["resumed_job"]:
+        reason = f"--resume takes Model and documents as {options['resumed_job']} had them"
+        refuse_typed(SETTLED_BY_THE_RESUMED_JOB, reason)
     start_transform(OPTIMIZED, **options)
 
 

@@ -210,7 +210,7 @@ def explain(error: BotoCoreError | ClientError | Boto3Error) -> str:
 def check_bucket(s3: Any, bucket: str) -> None:
     """Raise AwsRefused with the remedy unless *bucket* is there, ours to use and in our region."""
     try:
-        s3.head_bucket(Bucket=bucket)
+        region = s3.head_bucket(Bucket=bucket).get("BucketRegion")
     except ClientError as error:
         headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         region = headers.get("x-amz-bucket-region")
@@ -221,3 +221,9 @@ def check_bucket(s3: Any, bucket: str) -> None:
             "301": f"lies in {region or 'another region'}: set AWS_REGION to it",
         }.get(error_code(error))
         raise AwsRefused(f"the bucket {bucket} {meaning}" if meaning else explain(error)) from None
+    # botocore follows S3 into another region by itself; SageMaker and Lambda do not.
+    if region not in {None, s3.meta.region_name}:
+        raise AwsRefused(
+            f"the bucket {bucket} lies in {region}, but SageMaker in {s3.meta.region_name} uses "
+            f"buckets of its own region only: set AWS_REGION to {region}, or choose another bucket"
+        )

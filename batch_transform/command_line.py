@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 from dotenv import load_dotenv, set_key
 
 from batch_transform import terminal
@@ -53,6 +54,19 @@ def run(command: click.Command) -> NoReturn:
         terminal.fail("interrupted")
         sys.exit(1)
     sys.exit(0)
+
+
+def refuse_typed(names: Sequence[str], reason: str) -> None:
+    """Raise UsageError for options of these names that were typed, not taken from elsewhere."""
+    context = click.get_current_context()
+    typed = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if typed:
+        raise click.UsageError(f"{', '.join(typed)}: {reason}")
 
 
 def write_to_env_file(name: str, value: str) -> None:

@@ -7,7 +7,9 @@ Knows what may go; asks nobody.
 from dataclasses import dataclass
 from typing import Any
 
+from batch_transform.aws import AwsClients
 from batch_transform.errors import AwsRefused
+from batch_transform.job_heirs import check_unread
 from batch_transform.naming import JobFolder
 from batch_transform.s3_objects import abort_uploads, delete_objects, list_objects
 from batch_transform.transform_job import TransformJob
@@ -28,15 +30,16 @@ class Leftovers:
         return f"{self.objects:,} {what} ({self.bytes:,} bytes) under {place}"
 
 
-def find_leftovers(s3: Any, folder: JobFolder, job: TransformJob | None) -> Leftovers:
+def find_leftovers(clients: AwsClients, folder: JobFolder, job: TransformJob | None) -> Leftovers:
     """
     Find what may go: the shards of a job that ended; all of a run that never became a job.
 
-    Raises AwsRefused while the job runs, as it would lose its input.
+    Raises AwsRefused while the job or one that goes on with it runs, as it would lose its input.
     """
     if job and not job.is_final:
         raise AwsRefused(f"{job.name} is {job.status}: wait for its end, or stop it first")
-    found = list(list_objects(s3, folder.shards if job else folder.root))
+    check_unread(clients, folder)
+    found = list(list_objects(clients.s3, folder.shards if job else folder.root))
     return Leftovers(
         folder=folder,
         is_whole_folder=job is None,

@@ -45,7 +45,7 @@ def clean(
         missing = f"there is no job {job_name}: say with --s3-bucket where its run was"
         raise InvalidSettings([missing])
     folder = JobFolder.of_job(job.output_uri, job_name) if job else JobFolder.of(output, job_name)
-    leftovers = find_leftovers(clients.s3, folder, job)
+    leftovers = find_leftovers(clients, folder, job)
     confirm(f"Remove {leftovers} and unfinished uploads?")
     uploads = clean_up(clients.s3, leftovers)
     terminal.say(f"removed {leftovers} and {uploads} unfinished uploads")

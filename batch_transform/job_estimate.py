@@ -62,11 +62,16 @@ class JobEstimate:
         return asdict(self)
 
     def __str__(self) -> str:
+        return f"{self.files:,} files, {self.expectation}"
+
+    @property
+    def expectation(self) -> str:
+        """Documents, tokens, minutes and dollars in one sentence, and where they come from."""
         about = "" if self.is_exact else "about "
         packed = f" in {self.shards} shards" if self.shards else ""
         cost = "an unknown price" if self.dollars is None else written_out(self.dollars)
         return (
-            f"{self.files:,} files, {about}{self.documents:,} documents, about {self.tokens:,} "
+            f"{about}{self.documents:,} documents, about {self.tokens:,} "
             f"tokens{packed}; on {self.instance_count} x {self.instance_type} about "
             f"{self.minutes:.0f} minutes and {cost} "
             f"(speed {self.speed_basis}; price {self.price_basis})"

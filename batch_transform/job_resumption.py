@@ -13,11 +13,15 @@ from batch_transform.aws import AwsClients, check_bucket
 from batch_transform.errors import AwsRefused, IncompleteOutput, InvalidSettings
 from batch_transform.folder_claim import claimed_folder
 from batch_transform.input_manifest import Manifest, manifest_of, write_manifest
+from batch_transform.job_estimate import InputSize, JobEstimate, estimate_job
+from batch_transform.job_heirs import add_heir, check_unread
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
-from batch_transform.s3_objects import list_objects
+from batch_transform.packed_input import PackedInput
+from batch_transform.prices import hourly_price
 from batch_transform.sagemaker_model import model_exists
 from batch_transform.settings import TransformSettings, request_problems
 from batch_transform.shard_outputs import PackedJob
+from batch_transform.throughput import expected_throughput
 from batch_transform.transform_job import check_name_is_free, find_job, start_job
 from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED
 from batch_transform.transform_request import Request, create_transform_job_request
@@ -29,6 +33,7 @@ class Resumption:
 
     packed_job: PackedJob
     shard_names: list[str]
+    estimate: JobEstimate
     kms_key_id: str | None
     create_transform_job: Request
 
@@ -47,8 +52,10 @@ def plan_resumption(
     """
     Find out what an earlier job left to do.
 
-    Raises AwsRefused while it runs or where its Model is gone, IncompleteOutput where its record
-    or its packed shards are gone, and InvalidSettings where nothing is left to do.
+    Model and documents are that job's, and so are key and tags where *settings* name none. Raises
+    AwsRefused while it or another that goes on with it runs, or where its Model is gone,
+    IncompleteOutput where its record or its packed shards are gone, and InvalidSettings where
+    nothing is left to do.
     """
     check_bucket(clients.s3, settings.output_uri.bucket)
     check_name_is_free(clients.sagemaker, settings.job_name)
@@ -61,7 +68,10 @@ def plan_resumption(
             f"the Model {earlier_record.model_name} of {earlier_name} was deleted: its answers "
             "could not be told from another's. Run the whole input again"
         )
+    kms_key_id = settings.kms_key_id or (earlier.kms_key_id if earlier else None)
+    settings = replace(settings, kms_key_id=kms_key_id, tags=settings.tags or earlier_record.tags)
     packed_job = PackedJob(settings.folder, _record(settings, earlier_record))
+    check_unread(clients, packed_job.packed_in)
     shard_names = _shards_to_run(clients.s3, packed_job, earlier_name)
     request = create_transform_job_request(
         profile=OPTIMIZED_UNPACKED if earlier_record.packed.is_by_manifest else OPTIMIZED,
@@ -77,7 +87,8 @@ def plan_resumption(
     )
     if problems := list(request_problems("CreateTransformJob", request)):
         raise InvalidSettings(problems)
-    return Resumption(packed_job, shard_names, settings.kms_key_id, request)
+    estimate = _estimate(clients, settings, packed_job.record.packed, shard_names)
+    return Resumption(packed_job, shard_names, estimate, kms_key_id, request)
 
 
 def resume(clients: AwsClients, resumption: Resumption) -> None:
@@ -85,6 +96,8 @@ def resume(clients: AwsClients, resumption: Resumption) -> None:
     folder, record = resumption.packed_job.folder, resumption.packed_job.record
     s3 = clients.writing_with(resumption.kms_key_id, record.tags).s3
     with claimed_folder(s3, folder, resumption.requests()):
+        add_heir(s3, resumption.packed_job.packed_in, record.job_name)
+        check_unread(clients, resumption.packed_job.packed_in, besides=record.job_name)
         write_manifest(s3, folder.manifest, resumption.manifest())
         write_job_record(s3, folder, record)
         start_job(clients.sagemaker, resumption.create_transform_job)
@@ -108,11 +121,31 @@ def _shards_to_run(s3: Any, packed_job: PackedJob, earlier_name: str) -> list[st
             f"check_batch_transform_status.py --job-name {earlier_name} --watch --partial"
         )
         raise InvalidSettings([problem])
-    place = packed_job.shards
-    there = {found.uri.key.removeprefix(place.key) for found in list_objects(s3, place)}
-    if lost := [name for name in names if name not in there]:
+    if lost := [shard for shard in packed_job.lost_shards(s3) if shard in names]:
         raise IncompleteOutput(
-            f"{len(lost)} shards to run are no longer under {packed_job.shards}, {lost[0]} first: "
-            "run the whole input again"
+            f"{len(lost)} shards to run are no longer what they were under {packed_job.shards}, "
+            f"{lost[0]} first: run the whole input again"
         )
     return names
+
+
+def _estimate(
+    clients: AwsClients, settings: TransformSettings, packed: PackedInput, shard_names: list[str]
+) -> JobEstimate:
+    shards = [shard for shard in packed.shards if shard.name in set(shard_names)]
+    documents = sum(shard.records for shard in shards)
+    size = InputSize(
+        files=len(shards),
+        bytes=sum(shard.size_in_bytes for shard in shards),
+        documents=documents,
+        characters=round(packed.characters * documents / packed.documents),
+        is_exact=True,
+    )
+    return estimate_job(
+        size,
+        throughput=expected_throughput(clients, settings.output_uri, settings.instance_type),
+        price=hourly_price(clients.pricing, settings.instance_type, clients.region),
+        instance_type=settings.instance_type,
+        instance_count=settings.instance_count,
+        is_packed=False,
+    )

@@ -2,7 +2,8 @@
 Files that are large already are not packed: SageMaker reads them by manifest, as they lie.
 
 Each such file counts as one shard. Its answers bear no names, so source and line come from the
-file's name and each answer's place, and their number proves that none is lost.
+file's name and each answer's place; their number proves that none is lost, and the file's ETag that
+it is the file whose lines were counted.
 """
 
 from collections.abc import Callable
@@ -58,6 +59,7 @@ def take_large_files(
                 identity_digest=identities.hexdigest(),
                 first=f"{file.source} line 1",
                 last=f"{file.source} line {records}",
+                entity_tag=file.entity_tag,
             )
         )
         on_file(file)

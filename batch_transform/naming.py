@@ -104,6 +104,11 @@ class JobFolder:
         return self.root.child("input/")
 
     @property
+    def heirs(self) -> S3Uri:
+        """The folder of the names of jobs that go on with this one and read its shards."""
+        return self.root.child("resumed-by/")
+
+    @property
     def checked(self) -> S3Uri:
         """`checked.json`: lines that hold no document, counted; says that all files were read."""
         return self.root.child("checked.json")

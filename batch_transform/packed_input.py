@@ -31,7 +31,8 @@ class Shard:
     """
     One packed object: its file name, its size and a digest of the identities in it, in order.
 
-    *first* and *last* say which documents it holds: `case1.txt line 3`.
+    *first* and *last* say which documents it holds: `case1.txt line 3`. *entity_tag* is that of
+    the user's own file when its lines were counted; nobody changes a packed shard.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Shard:
     identity_digest: str
     first: str
     last: str
+    entity_tag: str | None = None
 
     def __str__(self) -> str:
         return f"{self.name} ({self.first} to {self.last})"

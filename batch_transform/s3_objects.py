@@ -61,9 +61,9 @@ def open_object(s3: Any, uri: S3Uri, entity_tag: str | None = None) -> io.Buffer
     return io.BufferedReader(_ResumingBody(s3, uri, entity_tag), _READ_BYTES)
 
 
-def read_lines(s3: Any, uri: S3Uri) -> Iterator[bytes]:
+def read_lines(s3: Any, uri: S3Uri, entity_tag: str | None = None) -> Iterator[bytes]:
     """Yield the lines of an object, each with its line end. Only `\\n` ends a line."""
-    with open_object(s3, uri) as lines:
+    with open_object(s3, uri, entity_tag) as lines:
         yield from lines
 
 

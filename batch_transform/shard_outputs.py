@@ -15,7 +15,7 @@ from batch_transform.errors import IncompleteOutput
 from batch_transform.job_record import JobRecord
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import IdentityDigest, Shard
-from batch_transform.s3_objects import list_objects, read_lines
+from batch_transform.s3_objects import exists_in_s3, list_objects, read_lines
 
 _SHOWN = 10
 
@@ -75,8 +75,10 @@ class PackedJob:
         """
         Yield each line of a shard's output, its end taken off, with what it says.
 
-        Raises IncompleteOutput, at the end, unless each record was answered once and in its place.
+        Raises IncompleteOutput for a user's file that is not what it was, and, at the end, unless
+        each record was answered once and in its place.
         """
+        self._check_unchanged(s3, shard)
         lines = read_lines(s3, output)
         if self.record.packed.is_by_manifest:
             lines = _named(lines, shard.name)
@@ -90,11 +92,24 @@ class PackedJob:
 
     def texts(self, s3: Any, shard: Shard) -> Iterator[str]:
         """Yield the documents of a shard in their order; NoSuchKey where it was deleted."""
-        for line in read_lines(s3, self.shards.child(shard.name)):
+        for line in read_lines(s3, self.shards.child(shard.name), shard.entity_tag):
             if self.record.packed.is_by_manifest:
                 yield line.decode("utf-8", "replace").rstrip("\r\n")
             else:
                 yield json.loads(line)["text"]
+
+    def lost_shards(self, s3: Any) -> list[str]:
+        """Return the names of the shards that are gone, or no longer what they were."""
+        place = self.shards
+        there = {
+            found.uri.key.removeprefix(place.key): found.entity_tag
+            for found in list_objects(s3, place)
+        }
+        return [
+            shard.name
+            for shard in self.record.packed.shards
+            if shard.name not in there or shard.entity_tag not in {None, there[shard.name]}
+        ]
 
     def faults(self, s3: Any) -> dict[str, str]:
         """Read everything again and return what is wrong with each shard that is not answered."""
@@ -104,6 +119,14 @@ class PackedJob:
             for shard in self.record.packed.shards
         }
         return {name: fault for name, fault in found.items() if fault}
+
+    def _check_unchanged(self, s3: Any, shard: Shard) -> None:
+        place = self.shards.child(shard.name)
+        if shard.entity_tag and exists_in_s3(s3, place) != shard.entity_tag:
+            raise IncompleteOutput(
+                f"{place} was changed or deleted after its lines were counted: nobody can tell "
+                "which content was answered. Run it again when it is complete"
+            )
 
     def _fault(self, s3: Any, shard: Shard, output: S3Uri | None) -> str | None:
         if output is None:

@@ -74,10 +74,12 @@ def _resume(
     resumption = plan_resumption(clients, settings, earlier_name)
     shards = resumption.packed_job.record.packed.shards
     terminal.say(
-        f"plan: {len(resumption.shard_names)} of {len(shards)} shards of {earlier_name} run again"
+        f"plan: {len(resumption.shard_names)} of {len(shards)} shards of {earlier_name}, "
+        + resumption.estimate.expectation
     )
     if dry_run:
-        terminal.print_json(resumption.requests() | {"Manifest": resumption.manifest()})
+        found = {"Manifest": resumption.manifest(), "Estimate": resumption.estimate.to_json()}
+        terminal.print_json(resumption.requests() | found)
         return False
     resume(clients, resumption)
     terminal.say(f"started {settings.job_name}; its folder: {settings.folder.root}")

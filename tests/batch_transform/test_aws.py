@@ -45,6 +45,17 @@ def test_a_bucket_that_cannot_be_used_is_explained(
         check_bucket(s3.client, "legal-documents")
 
 
+@pytest.mark.parametrize("region", [None, "us-east-1", "eu-west-1"])
+def test_a_bucket_must_lie_where_the_job_runs(s3: Stubber, region: str | None) -> None:
+    """Reading it works across regions, which is why nothing else would tell before SageMaker."""
+    s3.add_response("head_bucket", {"BucketRegion": region} if region else {})
+    if region != "eu-west-1":
+        check_bucket(s3.client, "legal-documents")
+        return
+    with pytest.raises(AwsRefused, match="lies in eu-west-1, but SageMaker in us-east-1"):
+        check_bucket(s3.client, "legal-documents")
+
+
 @pytest.mark.parametrize(
     ("code", "told"),
     [

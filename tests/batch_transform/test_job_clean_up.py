@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from batch_transform.aws import AwsClients
 from batch_transform.errors import AwsRefused
 from batch_transform.job_clean_up import clean_up, find_leftovers
+from batch_transform.job_heirs import add_heir, check_unread
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.s3_objects import list_objects
 from batch_transform.transform_job import TransformJob
@@ -49,7 +53,7 @@ def test_a_job_that_ended_loses_its_packed_texts_alone(
     clients: AwsClients, used_folder: JobFolder
 ) -> None:
     """Answers and the record stay; the parts of an upload that was cut off go."""
-    leftovers = find_leftovers(clients.s3, used_folder, JOB)
+    leftovers = find_leftovers(clients, used_folder, JOB)
     assert "1 packed shards" in str(leftovers)
     assert clean_up(clients.s3, leftovers) == 1
     assert left(clients, used_folder) == ["job.json", "output/shard-00000.jsonl.out"]
@@ -59,8 +63,56 @@ def test_a_run_that_never_became_a_job_goes_whole(
     clients: AwsClients, used_folder: JobFolder
 ) -> None:
     """Then its name is free again."""
-    clean_up(clients.s3, find_leftovers(clients.s3, used_folder, None))
+    clean_up(clients.s3, find_leftovers(clients, used_folder, None))
     assert left(clients, used_folder) == []
+
+
+class Jobs:
+    """A SageMaker that knows these jobs and their states."""
+
+    def __init__(self, **statuses: str) -> None:
+        self._statuses = statuses
+
+    def describe_transform_job(self, *, TransformJobName: str) -> dict[str, Any]:  # noqa: N803
+        if TransformJobName not in self._statuses:
+            error = {"Code": "ValidationException", "Message": "Could not find requested job"}
+            raise ClientError({"Error": error}, "DescribeTransformJob")
+        return {
+            "TransformJobName": TransformJobName,
+            "TransformJobStatus": self._statuses[TransformJobName],
+            "ModelName": "model-1",
+            "CreationTime": JOB.created_at,
+            "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://b/m.json"}}},
+            "TransformOutput": {"S3OutputPath": "s3://b/out/"},
+            "TransformResources": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+        }
+
+
+@pytest.mark.parametrize("status", ["InProgress", "Stopping"])
+def test_shards_that_another_job_reads_are_kept(
+    clients: AwsClients, used_folder: JobFolder, status: str
+) -> None:
+    """A job that goes on with this one needs them until it has ended."""
+    add_heir(clients.s3, used_folder, "heir")
+    running = SimpleNamespace(s3=clients.s3, sagemaker=Jobs(heir=status))
+    with pytest.raises(AwsRefused, match=f"heir goes on with the shards in .* is {status}"):
+        find_leftovers(running, used_folder, JOB)
+    check_unread(running, used_folder, besides="heir")
+    ended = SimpleNamespace(s3=clients.s3, sagemaker=Jobs(heir="Failed"))
+    assert find_leftovers(ended, used_folder, JOB).objects == 1
+
+
+def test_shards_are_kept_for_a_job_that_is_being_started(
+    clients: AwsClients, used_folder: JobFolder
+) -> None:
+    """Its folder is claimed, though SageMaker knows nothing of it yet; given up, it needs none."""
+    add_heir(clients.s3, used_folder, "heir")
+    nobody = SimpleNamespace(s3=clients.s3, sagemaker=Jobs())
+    check_unread(nobody, used_folder)
+    claim = used_folder.beside("heir").request
+    clients.s3.put_object(Bucket=claim.bucket, Key=claim.key, Body=b"{}")
+    with pytest.raises(AwsRefused, match="is being started, or was killed then"):
+        check_unread(nobody, used_folder)
 
 
 @pytest.mark.parametrize("status", ["InProgress", "Stopping"])
@@ -69,5 +121,5 @@ def test_a_running_job_keeps_its_input(
 ) -> None:
     """Nothing is even offered for removal."""
     with pytest.raises(AwsRefused, match=status):
-        find_leftovers(clients.s3, used_folder, replace(JOB, status=status))
+        find_leftovers(clients, used_folder, replace(JOB, status=status))
     assert len(left(clients, used_folder)) == len(KEYS)

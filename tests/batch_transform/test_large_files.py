@@ -1,6 +1,7 @@
 """Large files go as they are, and their answers get their names from file and place."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -69,11 +70,32 @@ def test_a_line_that_would_cost_its_file_is_refused(clients: AwsClients, documen
         take(clients, find_input(clients.s3, documents.uri))
 
 
+def replace_file(clients: AwsClients, found: InputFolder) -> None:
+    """Put another text with as many lines into the place of the second file."""
+    place = found.files[1].uri
+    clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=b"other\nwords")
+
+
+def remove_file(clients: AwsClients, found: InputFolder) -> None:
+    """Take the second file away."""
+    place = found.files[1].uri
+    clients.s3.delete_object(Bucket=place.bucket, Key=place.key)
+
+
+@pytest.mark.parametrize("change", [replace_file, remove_file])
 @pytest.mark.parametrize("lost", [0, 1])
 def test_answers_are_named_by_place_and_checked_by_count(
-    clients: AwsClients, found: InputFolder, folder: JobFolder, lost: int
+    clients: AwsClients,
+    found: InputFolder,
+    folder: JobFolder,
+    lost: int,
+    change: Callable[[AwsClients, InputFolder], None],
 ) -> None:
-    """One answer too few and no result is made; the user's own files are never deleted."""
+    """
+    One answer too few and no result is made; the user's own files are never deleted.
+
+    Answers of a file that was changed since its lines were counted are nobody's, however many.
+    """
     record = JobRecord("job-1", "optimized", "model-1", str(found.uri), "", take(clients, found))
     write_job_record(clients.s3, folder, record)
     bodies = {"big.txt": [ANSWER, BLANK, ANSWER][lost:], "sub/big.txt": [BLANK, ANSWER]}
@@ -110,7 +132,14 @@ def test_answers_are_named_by_place_and_checked_by_count(
         ("sub/big.txt", 2, "last"),
     ]
     assert len(find_input(clients.s3, found.uri).files) == 2
-    assert list(PackedJob(folder, record).faults(clients.s3)) == []
+    packed_job = PackedJob(folder, record)
+    assert (packed_job.faults(clients.s3), packed_job.lost_shards(clients.s3)) == ({}, [])
+    change(clients, found)
+    with pytest.raises(IncompleteOutput, match=r"sub/big\.txt was changed or deleted after"):
+        finish_job(clients.s3, job)
+    assert packed_job.lost_shards(clients.s3) == ["sub/big.txt"]
+    partial = finish_job(clients.s3, job, ResultsWanted(is_partial=True))
+    assert (partial["documents"], list(partial["faults"])) == (3, ["sub/big.txt"])
 
 
 def test_a_folder_of_the_input_may_be_called_like_that_of_the_outputs(

@@ -70,6 +70,16 @@ def test_a_bucket_that_is_not_there_is_named(ready_operator: Any, script: str) -
 
 
 @BOTH
+def test_a_bucket_in_another_region_is_refused(ready_operator: Any, script: str) -> None:
+    """Before anything is packed: SageMaker reads and writes in its own region only."""
+    name = f"far-{ready_operator.bucket}"
+    there = {"LocationConstraint": "eu-west-1"}
+    ready_operator.aws("s3").create_bucket(Bucket=name, CreateBucketConfiguration=there)
+    told = refused(ready_operator, script, "--s3-output-prefix", f"s3://{name}/output/")
+    assert f"the bucket {name} lies in eu-west-1" in told
+
+
+@BOTH
 def test_missing_credentials_are_explained(ready_operator: Any, script: str) -> None:
     """boto3's own chain found nothing; the sentence says where keys can be put."""
     ready_operator.upload(a=b"x\n")
@@ -126,6 +136,13 @@ def test_a_job_that_is_not_there_is_named(operator: Any) -> None:
     """The operator is pointed to the list and to the region."""
     told = refused(operator, "check_batch_transform_status.py", "--job-name", "nowhere")
     assert "no transform job 'nowhere'" in told
+
+
+def test_a_resumed_job_cannot_have_another_model_or_other_documents(operator: Any) -> None:
+    """What is typed is not ignored; what `.env` holds for other jobs stands for those."""
+    typed = ("--strict", "--s3-input-prefix", "other/", "--environment", "TOP_K=5")
+    told = refused(operator, "setup_optimized_batch_transform.py", "--resume", "x", *typed, code=2)
+    assert "--s3-input-prefix, --strict, --environment: --resume takes Model" in told
 
 
 @pytest.mark.parametrize("arguments", [(), ("--list-jobs", "--job-name", "x")])

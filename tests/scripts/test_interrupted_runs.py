@@ -3,7 +3,8 @@
 import json
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -45,6 +46,18 @@ def lose_shard(operator: Any, name: str) -> None:
     operator.aws("s3").delete_object(Bucket=operator.bucket, Key=key)
 
 
+@contextmanager
+def heir_being_started(operator: Any, name: str) -> Iterator[str]:
+    """Act as a run on another machine that is about to go on with a job."""
+    heir = f"{name}-elsewhere"
+    s3, bucket = operator.aws("s3"), operator.bucket
+    claim = f"output/{heir}/request.json"
+    s3.put_object(Bucket=bucket, Key=f"output/{name}/resumed-by/{heir}")
+    s3.put_object(Bucket=bucket, Key=claim, Body=b"{}")
+    yield heir
+    s3.delete_object(Bucket=bucket, Key=claim)
+
+
 def finished_job(operator: Any) -> str:
     """Return the name of a job that has ended and was not consolidated."""
     name = f"first-{operator.bucket}"
@@ -72,6 +85,10 @@ def test_a_lost_shard_is_run_again_alone(operator_of_two_shards: Any) -> None:
     assert partial.returncode == 1
     assert f"--resume {name}" in partial.stderr
     assert json.loads(partial.stdout)["is_complete"] is False
+    with heir_being_started(operator, name) as heir:
+        for task in ((STATUS, "--clean", name, "--yes"), (SETUP, "--resume", name)):
+            refused = operator.run(*task)
+            assert (refused.returncode, f"{heir} goes on with" in refused.stderr) == (1, True)
     answer = run_well(operator, SETUP, "--resume", name, "--job-name", f"{name}-2", "--json")
     summary = json.loads(answer)
     assert (summary["documents"], summary["resumes"]) == (60, [name])

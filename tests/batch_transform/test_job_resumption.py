@@ -1,0 +1,136 @@
+"""Going on with a job: what is taken over from it, what is asked anew, and what it may cost."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from batch_transform.aws import AwsClients
+from batch_transform.errors import AwsRefused
+from batch_transform.input_documents import find_input
+from batch_transform.job_heirs import add_heir
+from batch_transform.job_record import JobRecord, write_job_record
+from batch_transform.job_resumption import Resumption, plan_resumption, resume
+from batch_transform.naming import JobFolder
+from batch_transform.packed_input import pack
+from batch_transform.s3_objects import list_objects, read_object
+from batch_transform.settings import TransformSettings
+from batch_transform.transform_profiles import OPTIMIZED
+
+KEY = "arn:aws:kms:us-east-1:111122223333:key/mrk-1"
+EARLIER = {
+    "TransformJobName": "job-1",
+    "TransformJobStatus": "Failed",
+    "ModelName": "model-1",
+    "CreationTime": None,
+    "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://b/output/job-1/input/"}}},
+    "TransformOutput": {"S3OutputPath": "s3://b/output/job-1/output/", "KmsKeyId": KEY},
+    "TransformResources": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+}
+
+
+class SageMaker:
+    """A SageMaker that knows one job that failed, and notes what it is asked to start."""
+
+    def __init__(self) -> None:
+        self.jobs = {"job-1": EARLIER}
+        self.started: list[dict[str, Any]] = []
+
+    def describe_transform_job(self, *, TransformJobName: str) -> dict[str, Any]:  # noqa: N803
+        if TransformJobName not in self.jobs:
+            error = {"Code": "ValidationException", "Message": "Could not find requested job"}
+            raise ClientError({"Error": error}, "DescribeTransformJob")
+        return self.jobs[TransformJobName]
+
+    def describe_model(self, **_request: Any) -> None:
+        """Know every Model."""
+
+    def list_transform_jobs(self, **_request: Any) -> dict[str, Any]:
+        return {"TransformJobSummaries": []}
+
+    def create_transform_job(self, **request: Any) -> None:
+        self.started.append(request)
+
+
+@pytest.fixture
+def failed_job(clients: AwsClients, documents: Any, folder: JobFolder) -> Any:
+    """Clients of an account with a job of 50 documents, all of whose outputs are missing."""
+    found = find_input(clients.s3, documents.put(a=b"debt\n" * 50))
+    packed = pack(
+        clients.s3, found, folder, instance_count=1, max_payload_in_mb=6, on_file=lambda _: None
+    )
+    record = JobRecord(
+        "job-1", "optimized", "model-1", str(found.uri), "", packed, tags={"team": "legal"}
+    )
+    write_job_record(clients.s3, folder, record)
+    return SimpleNamespace(
+        s3=clients.s3,
+        sagemaker=SageMaker(),
+        pricing=None,
+        region="us-east-1",
+        writing_with=lambda *_: clients,
+    )
+
+
+def plan(account: Any, folder: JobFolder, **changes: Any) -> Resumption:
+    """Plan to go on with the job."""
+    values = {
+        "profile": OPTIMIZED,
+        "bucket": folder.root.bucket,
+        "model_path": "model.tar.gz",
+        "model_prefix": "models/",
+        "input_prefix": "input/",
+        "output_prefix": "output/",
+        "image_uri": "",
+        "role_arn": "",
+        "instance_type": "ml.g5.xlarge",
+        "instance_count": 1,
+        "job_name": "job-2",
+    }
+    return plan_resumption(account, TransformSettings(**values | changes), "job-1")
+
+
+def test_key_and_tags_are_taken_over_unless_others_are_named(
+    failed_job: Any, folder: JobFolder
+) -> None:
+    """What was encrypted stays so, though nobody said it again."""
+    request = plan(failed_job, folder).create_transform_job
+    assert request["TransformOutput"]["KmsKeyId"] == KEY
+    assert request["Tags"] == [{"Key": "team", "Value": "legal"}]
+    other = KEY.replace("mrk-1", "mrk-2")
+    asked = plan(failed_job, folder, kms_key_id=other, tags={"team": "tax"})
+    assert asked.create_transform_job["TransformOutput"]["KmsKeyId"] == other
+    assert asked.packed_job.record.tags == {"team": "tax"}
+
+
+def test_what_is_run_again_is_estimated(failed_job: Any, folder: JobFolder) -> None:
+    """Documents, minutes and dollars of the rest, before it is paid for."""
+    estimate = plan(failed_job, folder).estimate
+    assert estimate.documents == 50
+    assert estimate.dollars > 0
+    assert str(estimate.minutes)[:2] == "4.", "the start of a machine alone takes four"
+
+
+def test_a_second_job_does_not_go_on_beside_the_first(failed_job: Any, folder: JobFolder) -> None:
+    """Whoever has planned before the other started is refused in the end, and leaves no folder."""
+    late = plan(failed_job, folder, job_name="job-3")
+    resume(failed_job, plan(failed_job, folder))
+    assert [job["TransformJobName"] for job in failed_job.sagemaker.started] == ["job-2"]
+    with pytest.raises(AwsRefused, match="job-2 goes on with the shards"):
+        resume(failed_job, late)
+    assert len(failed_job.sagemaker.started) == 1
+    assert list(list_objects(failed_job.s3, folder.beside("job-3").root)) == []
+    with pytest.raises(AwsRefused, match="job-2 goes on with the shards"):
+        plan(failed_job, folder, job_name="job-4")
+    failed_job.sagemaker.jobs["job-2"] = EARLIER | {"TransformJobName": "job-2"}
+    resume(failed_job, plan(failed_job, folder, job_name="job-4"))
+    assert read_object(failed_job.s3, folder.heirs.child("job-4")) == b""
+
+
+def test_what_a_run_has_noted_and_not_claimed_stops_nobody(
+    failed_job: Any, folder: JobFolder
+) -> None:
+    """It failed, and took its folder back."""
+    add_heir(failed_job.s3, folder, "given-up")
+    assert plan(failed_job, folder).shard_names == ["shard-00000.jsonl"]
