@@ -34,9 +34,9 @@ _CONFIG = Config(
     read_timeout=60,
     max_pool_connections=32,
 )
-# Signed URLs else bear the old signature, which newer regions and encrypted objects refuse, and
-# name the global endpoint, which redirects or refuses whatever lies in another region.
-_S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
+# An address that botocore signs else bears the old signature and names the global endpoint, which
+# redirects or refuses whatever lies in another region.
+S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
 
 PRICE_LIST_REGION = "us-east-1"
 """The Price List API answers in few regions, and there for all of them."""
@@ -131,7 +131,7 @@ class AwsClients:
     @cached_property
     def s3(self) -> Any:
         """The S3 client. It encrypts and tags whatever it writes: no writer can forget to."""
-        s3 = self.client("s3", config=_S3_CONFIG)
+        s3 = self.client("s3", config=S3_CONFIG)
         if self._written_with:
             for operation in ("PutObject", "CreateMultipartUpload"):
                 s3.meta.events.register(f"provide-client-params.s3.{operation}", self._add_params)

@@ -7,26 +7,28 @@ that ordinary way, which knows retries, redirects and what an error means.
 """
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
+from botocore.utils import get_environ_proxies, percent_encode
 
 from batch_transform.naming import S3Uri
 from batch_transform.s3_objects import open_object
 
-_URL_LIFE_IN_SECONDS = 300
-"""A request is sent as soon as it is signed; clocks may differ by some minutes."""
+_UNCHANGED_IN_KEYS = "/~"
+"""What botocore leaves as it is when it puts a key into an address."""
 
 
 class SmallObjects:
     """Reads objects whole, from any number of threads."""
 
-    def __init__(self, s3: Any) -> None:
+    def __init__(self, s3: Any, transport: Any = None) -> None:
         self._s3 = s3
-        self._transport = _transport_like(s3)
+        self._transport = transport or _transport_like(s3)
+        self._addresses: dict[str, str] = {}
 
     def read(self, uri: S3Uri, entity_tag: str) -> bytes:
         """Return the object as it was when it had that *entity_tag*; errors are AWS's own."""
@@ -38,17 +40,25 @@ class SmallObjects:
 
     def _read_at_once(self, uri: S3Uri, entity_tag: str) -> bytes | None:
         try:
-            url = self._s3.generate_presigned_url(
-                "get_object",
-                Params={"Bucket": uri.bucket, "Key": uri.key},
-                ExpiresIn=_URL_LIFE_IN_SECONDS,
-            )
-            request = AWSRequest("GET", url, headers={"If-Match": entity_tag})
+            request = AWSRequest("GET", self._url(uri), headers={"If-Match": entity_tag})
+            # The client's own signer: its credentials, renewed in time, its region and signature.
+            self._s3._request_signer.sign("GetObject", request)
             answer = self._transport.send(request.prepare())
-        except BotoCoreError:  # its text may hold the signed URL: nobody is shown it
+        except BotoCoreError:
             return None
         is_whole = answer.headers.get("Content-Length") == str(len(answer.content))
         return answer.content if answer.status_code == 200 and is_whole else None
+
+    def _url(self, uri: S3Uri) -> str:
+        if uri.bucket not in self._addresses:
+            self._addresses[uri.bucket] = self._address(uri.bucket)
+        return self._addresses[uri.bucket] + percent_encode(uri.key, safe=_UNCHANGED_IN_KEYS)
+
+    def _address(self, bucket: str) -> str:
+        """Return what stands before every key of a bucket: botocore knows hosts and endpoints."""
+        example = self._s3.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "x"})
+        parts = urlsplit(example)
+        return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('x')}"
 
 
 def _transport_like(s3: Any) -> URLLib3Session:
