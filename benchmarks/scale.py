@@ -1,15 +1,17 @@
 """
-How packing and consolidating scale, on a local AWS of this machine: `python -m benchmarks.scale`.
+How packing and consolidating scale, on a local AWS of this machine.
 
-Four measurements, each printed as one JSON line: many one-line files packed, as many lines of one
-file packed, the same files sent one request each, many answers consolidated. What is measured runs
-in a process of its own, so that its memory and its processor time are not the local AWS's.
+`python -m benchmarks.scale all` prints the table of benchmarks/README.md. Its four measurements can
+be had alone, with a count: many one-line files packed, as many lines of one file packed, the same
+files sent one request each, many answers consolidated. What is measured runs in a process of its
+own, so that its memory and its processor time are not the local AWS's.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,16 +45,63 @@ CONTAINER = ROOT / "custom_container"
 
 
 def main() -> None:
-    """Start a local AWS and run one measurement, or one part of it, in a fresh process."""
+    """Measure one thing, or all that benchmarks/README.md tells, each on a fresh local AWS."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("measurement", choices=[*MEASUREMENTS, *PARTS])
-    parser.add_argument("count", type=int)
+    parser.add_argument("measurement", choices=["all", *MEASUREMENTS, *PARTS])
+    parser.add_argument("count", type=int, nargs="?", help="how many records; needed but for all")
+    parser.add_argument("--share", type=float, default=1, help="of the sizes that all measures")
     arguments = parser.parse_args()
-    if arguments.measurement in PARTS:
+    if arguments.measurement == "all":
+        measure_all(arguments.share)
+    elif arguments.count is None:
+        parser.error(f"{arguments.measurement} needs a count")
+    elif arguments.measurement in PARTS:
         print(json.dumps(measured(PARTS[arguments.measurement], arguments.count)))
-        return
+    else:
+        print(json.dumps(measure(arguments.measurement, arguments.count)))
+
+
+def measure(measurement: str, count: int) -> dict[str, Any]:
+    """Run one measurement on a local AWS of its own and return what it took."""
     with running(CONTAINER) as local_aws:
-        MEASUREMENTS[arguments.measurement](local_aws, arguments.count)
+        return MEASUREMENTS[measurement](local_aws, count)
+
+
+def measure_all(share: float) -> None:
+    """Print the table, a row as soon as it is known, and then the ratios that matter."""
+    print("| what | records | wall, s | processor, s | records a second | peak memory, MB |")
+    print("|---|---|---|---|---|---|", flush=True)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for measurement, count in SIZES:
+        row = measure(measurement, round(count * share))
+        rows.setdefault(measurement, []).append(row)
+        print(as_table_row(NAMES[measurement], row), flush=True)
+    print(f"\n{conclusions(rows)}")
+
+
+def as_table_row(name: str, row: dict[str, Any]) -> str:
+    """Return one measurement as a row of a Markdown table."""
+    cells = [name, f"{row['records']:,}", f"{row['seconds']:.2f}"]
+    cells += [str(row.get("cpu_seconds", "")), f"{row['records_per_second']:,}"]
+    return f"| {' | '.join([*cells, str(row.get('peak_memory_in_mb', ''))])} |"
+
+
+def conclusions(rows: dict[str, list[dict[str, Any]]]) -> str:
+    """Return what the rows say of growth, and of packing against one request a file."""
+    lines = []
+    for measurement in ("pack", "lines", "consolidate"):
+        small, large = rows[measurement]
+        growth = [large[key] / small[key] for key in ("records", "seconds", "cpu_seconds")]
+        told = "{:.1f} x the records, {:.2f} x the time, {:.2f} x the processor time"
+        lines.append(f"- {NAMES[measurement]}: {told.format(*growth)}")
+    small, large = rows["requests"][0], rows["requests"][-1]
+    a_request = (large["seconds"] - small["seconds"]) / (large["records"] - small["records"])
+    a_packed_file = rows["pack"][-1]["seconds"] / rows["pack"][-1]["records"]
+    lines.append(
+        f"- a request takes {a_request * 1e3:.2f} ms (the slope between runs), a packed file "
+        f"{a_packed_file * 1e3:.2f} ms: packing is {a_request / a_packed_file:.1f} times as fast"
+    )
+    return "\n".join(lines)
 
 
 def measured(part: Callable[[Any, int], int], count: int) -> dict[str, Any]:
@@ -78,30 +127,30 @@ def peak_memory_in_mb() -> int:
     return int(kilobytes) // 1024
 
 
-def run_part(local_aws: Any, part: str, count: int) -> None:
-    """Run one part in a process of its own and print what it says of itself."""
+def run_part(local_aws: Any, part: str, count: int) -> dict[str, Any]:
+    """Run one part in a process of its own and return what it says of itself."""
     command = [sys.executable, "-m", "benchmarks.scale", part, str(count)]
     environment = {"PATH": "", **local_aws.environment()}
     done = subprocess.run(  # noqa: S603
         command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
     )
-    print(f"{part} {done.stdout.strip()}", flush=True)
+    return json.loads(done.stdout)
 
 
-def measure_packing(local_aws: Any, count: int) -> None:
+def measure_packing(local_aws: Any, count: int) -> dict[str, Any]:
     """Pack *count* files of one line each, listing included."""
     upload_files(bucket_of(local_aws), count)
-    run_part(local_aws, "pack-part", count)
+    return run_part(local_aws, "pack-part", count)
 
 
-def measure_lines(local_aws: Any, count: int) -> None:
+def measure_lines(local_aws: Any, count: int) -> dict[str, Any]:
     """Pack one file of *count* lines."""
     body = b"".join(f"{TEXT} Case {number}.\n".encode() for number in range(count))
     bucket_of(local_aws).put_object(Bucket=BUCKET, Key="input/all.txt", Body=body)
-    run_part(local_aws, "pack-part", count)
+    return run_part(local_aws, "pack-part", count)
 
 
-def measure_requests(local_aws: Any, count: int) -> None:
+def measure_requests(local_aws: Any, count: int) -> dict[str, Any]:
     """Run *count* of the same files as a standard job: a request and an output for each file."""
     s3 = bucket_of(local_aws)
     upload_files(s3, count)
@@ -118,18 +167,17 @@ def measure_requests(local_aws: Any, count: int) -> None:
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)  # noqa: S603
     job = sagemaker.describe_transform_job(TransformJobName="alone")
     seconds = (job["TransformEndTime"] - job["TransformStartTime"]).total_seconds()
-    line = {"records": count, "seconds": seconds, "records_per_second": round(count / seconds, 1)}
-    print(f"requests {json.dumps(line)}", flush=True)
+    return {"records": count, "seconds": seconds, "records_per_second": round(count / seconds)}
 
 
-def measure_consolidation(local_aws: Any, count: int) -> None:
+def measure_consolidation(local_aws: Any, count: int) -> dict[str, Any]:
     """Consolidate *count* answers, verification included."""
     s3 = bucket_of(local_aws)
     shards = [answered_shard(s3, index, part) for index, part in enumerate(parts_of(count))]
     packed = PackedInput(shards=shards, files=1, documents=count, characters=0, left_out={})
     record = JobRecord("job-1", "optimized", "model-1", "s3://scale/input/", "", packed)
     put_object(s3, FOLDER.record, record.to_json(), "application/json")
-    run_part(local_aws, "consolidate-part", count)
+    return run_part(local_aws, "consolidate-part", count)
 
 
 def pack_part(s3: Any, count: int) -> int:
@@ -185,8 +233,11 @@ def upload_files(s3: Any, count: int) -> None:
 
 def model_artifact() -> bytes:
     """Return the demonstration model, packed by the real script."""
-    path = ROOT / "model.tar.gz"
-    return path.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tar.gz"
+        command = [sys.executable, "package_model.py", "--output-path", str(path)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603
+        return path.read_bytes()
 
 
 def parts_of(count: int) -> Iterator[range]:
@@ -221,6 +272,18 @@ MEASUREMENTS = {
     "requests": measure_requests,
     "consolidate": measure_consolidation,
 }
+NAMES = {
+    "pack": "pack one-line files",
+    "lines": "pack lines of one file",
+    "requests": "one request a file (standard job)",
+    "consolidate": "consolidate, verify, report",
+}
+SIZES = (
+    *(("pack", 10_000), ("pack", 100_000)),
+    *(("lines", 500_000), ("lines", 5_000_000)),
+    *(("requests", 1_000), ("requests", 2_000), ("requests", 4_000)),
+    *(("consolidate", 500_000), ("consolidate", 5_000_000)),
+)
 PARTS = {"pack-part": pack_part, "consolidate-part": consolidate_part}
 
 
