@@ -28,6 +28,7 @@ from rich.table import Table
 
 from batch_transform.job_progress import JobProgress
 from batch_transform.lambda_stack import ResourceChange, StackEvent
+from batch_transform.prices import written_out
 from batch_transform.request_queue import DeadLetter, QueueCounts
 from batch_transform.transform_job import TransformJob
 
@@ -184,6 +185,7 @@ def print_summary(summary: dict[str, Any]) -> None:
         share = count / summary["documents"]
         table.add_row(f"[red]not classified: {code}[/]", str(count), f"{share:.1%}", "")
     _answer.print(table)
+    say(_bill(summary))
     if summary["review"]["documents"]:
         say(f"{summary['review']['documents']:,} documents should be read first: see review.csv")
     print_answer(summary["predictions"])
@@ -193,6 +195,18 @@ def job_as_document(job: TransformJob) -> dict[str, Any]:
     """Return the job for `--json`."""
     document = asdict(job) | {"input_uri": str(job.input_uri), "output_uri": str(job.output_uri)}
     return document | {"billed_seconds": job.billed_seconds}
+
+
+def _bill(summary: dict[str, Any]) -> str:
+    """Tell what a job took, and beside it what those took that it goes on with."""
+    jobs = len(summary["jobs"])
+    seconds = (
+        "an unknown time"
+        if summary["billed_seconds"] is None
+        else f"{summary['billed_seconds']:,} s"
+    )
+    told = f"billed: {seconds}, {written_out(summary['dollars'])}"
+    return told if jobs == 1 else f"{told}, {jobs} jobs together; summary.json has each of them"
 
 
 def _speed(look: JobProgress) -> str:

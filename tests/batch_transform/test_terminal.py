@@ -1,0 +1,31 @@
+"""What an operator reads of a job that has ended."""
+
+from typing import Any
+
+import pytest
+
+from batch_transform.terminal import print_summary
+
+SUMMARY = {
+    "documents": 4,
+    "classes": {"Debt": {"documents": 4, "mean_confidence": 0.9}},
+    "errors": {},
+    "review": {"documents": 0},
+    "predictions": "s3://b/out/job-1/predictions.json",
+}
+
+
+@pytest.mark.parametrize(
+    ("account", "told"),
+    [
+        ({"billed_seconds": 1612, "dollars": 0.63, "jobs": [{}]}, "billed: 1,612 s, $0.63\n"),
+        ({"billed_seconds": 9, "dollars": 0.01, "jobs": [{}, {}]}, "$0.01, 2 jobs together"),
+        ({"billed_seconds": None, "dollars": None, "jobs": [{}]}, "an unknown time, unknown"),
+    ],
+)
+def test_the_bill_is_told_with_the_results(
+    capsys: pytest.CaptureFixture, account: dict[str, Any], told: str
+) -> None:
+    """The estimate came before; this is what became of it, on stderr like all remarks."""
+    print_summary(SUMMARY | account)
+    assert told in capsys.readouterr().err
