@@ -72,22 +72,16 @@ _CODE_ADVICE = {
     "ThrottlingException": "AWS is limiting the rate of calls: try again in a minute",
     "UnrecognizedClientException": _UNKNOWN_KEY,
 }
-# Those that botocore's standard mode repeats, the quota, and what is told to a function whose clock
-# or credentials are off: the next one's are not.
+# Those that botocore's standard mode repeats, and the quota.
 _TEMPORARY_CODES = {
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidSignatureException",
     "LimitExceededException",
     "PriorRequestNotComplete",
     "ProvisionedThroughputExceededException",
-    "RequestExpired",
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
-    "RequestTimeTooSkewed",
     "RequestTimeout",
     "RequestTimeoutException",
     "ResourceLimitExceeded",
@@ -97,6 +91,13 @@ _TEMPORARY_CODES = {
     "ThrottlingException",
     "TooManyRequestsException",
     "TransactionInProgressException",
+}
+_PROCESS_CODES = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
 }
 _TEMPORARY_ERRORS = (ConnectionFailed, HTTPClientError, IncompleteReadError)
 
@@ -187,6 +188,11 @@ def is_temporary(error: Exception) -> bool:
         return isinstance(error, _TEMPORARY_ERRORS)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error_code(error) in _TEMPORARY_CODES or status >= 500
+
+
+def is_of_this_process(error: Exception) -> bool:
+    """Tell whether clock or credentials of this process are off, as another one's need not be."""
+    return isinstance(error, ClientError) and error_code(error) in _PROCESS_CODES
 
 
 AwsError = (BotoCoreError, ClientError, Boto3Error)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from batch_transform.aws import AwsError, explain, is_temporary
+from batch_transform.aws import AwsError, explain, is_of_this_process, is_temporary
 from batch_transform.errors import BatchTransformError, InputChanged, NotYet
 from batch_transform.request_queue import ORIGINAL_MESSAGE_ID, RequestQueue, delay_in_seconds
 from batch_transform.transform_message import AcceptedRequests, RequestedJob, TransformMessage
@@ -169,11 +169,16 @@ class RequestDelivery:
 
 def _can_succeed_later(error: Exception) -> bool:
     """Tell whether the same message can be carried out later, with nobody mending anything."""
-    return isinstance(error, NotYet | InputChanged) or is_temporary(error)
+    return isinstance(error, NotYet | InputChanged) or _is_gone_for_the_next(error)
 
 
 def _is_foreseen(error: Exception) -> bool:
-    return isinstance(error, BatchTransformError) or is_temporary(error)
+    return isinstance(error, BatchTransformError) or _is_gone_for_the_next(error)
+
+
+def _is_gone_for_the_next(error: Exception) -> bool:
+    """Tell whether another function, with clock and credentials of its own, may not meet it."""
+    return is_temporary(error) or is_of_this_process(error)
 
 
 def reason_of(error: Exception) -> str:
