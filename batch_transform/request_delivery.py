@@ -19,6 +19,8 @@ PAUSES_AFTER_ERRORS_IN_SECONDS = (1, 2, 4, 8)
 """Long enough for a role that was just changed; within one delivery, so that it must end."""
 LONGEST_WAIT_IN_DAYS = 13
 """SQS drops a message after 14 days without a word: a day before, it is set aside instead."""
+HOURS_FOR_LAST_TRY = 6
+"""It rests half an hour before that, and its neighbours may be served first."""
 _SECONDS_A_DAY = 24 * 3600
 
 
@@ -104,6 +106,12 @@ class RequestDelivery:
             return False
 
     def _handle(self, delivery: Delivery) -> bool:
+        if self._outlived_last_try(delivery):
+            return self._set_aside(
+                delivery,
+                f"it waited {LONGEST_WAIT_IN_DAYS} days, and its last try did not end: see in the "
+                "function's log what killed it",
+            )
         try:
             message = TransformMessage.from_json(delivery.body)
             job = self.accepted.job(message, delivery.original_message_id)
@@ -157,6 +165,16 @@ class RequestDelivery:
         )
         self._log(delivery, "set aside", reason=reason)
         return True
+
+    def _outlived_last_try(self, delivery: Delivery) -> bool:
+        """
+        Tell whether the try after the longest wait, which leaves no message queued, was killed.
+
+        SQS itself sets a message aside after 1,000 receives, but counts its 14 days on from when
+        it was sent: it would drop the dead letter within hours.
+        """
+        longest = LONGEST_WAIT_IN_DAYS * _SECONDS_A_DAY + HOURS_FOR_LAST_TRY * 3600
+        return delivery.receive_count > 1 and self._waited_in_seconds(delivery) > longest
 
     def _waited_in_seconds(self, delivery: Delivery) -> int:
         """Return what the template's WaitedInSeconds, watched by an alarm, takes from the log."""

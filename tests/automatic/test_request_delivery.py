@@ -12,6 +12,7 @@ from botocore.retries.standard import ThrottledRetryableChecker, TransientRetrya
 from batch_transform.errors import InputChanged, InvalidInput, NotYet
 from batch_transform.naming import requested_job_name
 from batch_transform.request_delivery import (
+    HOURS_FOR_LAST_TRY,
     LONGEST_WAIT_IN_DAYS,
     PAUSES_AFTER_ERRORS_IN_SECONDS,
     RequestDelivery,
@@ -264,6 +265,25 @@ def test_an_old_message_still_starts(sqs: Sqs, deliver: Callable) -> None:
     aged = LONGEST_WAIT_IN_DAYS * A_DAY + 1
     assert deliver(lambda job: True, GOOD, age_in_seconds=aged) == []
     assert sqs.set_aside == []
+
+
+@pytest.mark.parametrize(("receive_count", "tries"), [(900, 0), (1, 1)])
+def test_a_message_whose_function_is_killed_each_time_is_set_aside_while_there_is_time(
+    sqs: Sqs, deliver: Callable, receive_count: int, tries: int
+) -> None:
+    """Without a try that might be killed, too; but not where nobody has taken it up before."""
+    aged = LONGEST_WAIT_IN_DAYS * A_DAY + HOURS_FOR_LAST_TRY * 3600 + 1
+    tried = []
+
+    def start(job: RequestedJob) -> bool:
+        tried.append(job)
+        return True
+
+    assert deliver(start, GOOD, receive_count=receive_count, age_in_seconds=aged) == []
+    assert len(tried) == tries
+    assert ["last try did not end" in reason for _body, reason in sqs.set_aside] == [True] * (
+        1 - tries
+    )
 
 
 def test_each_time_a_request_is_put_back_its_age_is_told(

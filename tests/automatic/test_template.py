@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_transform.request_delivery import HOURS_FOR_LAST_TRY, LONGEST_WAIT_IN_DAYS
 from batch_transform.request_queue import DELAY_JITTER, LONGEST_DELAY_IN_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -52,16 +53,18 @@ def test_every_exception_from_a_check_has_its_reason() -> None:
     assert [check for check, reason in SKIPS if not re.match(r": \w+ \w+", reason)] == []
 
 
-def test_a_message_whose_function_is_killed_each_time_becomes_a_dead_letter() -> None:
-    """Each try hides it for the visibility timeout: all of them end before SQS drops it."""
+def test_a_message_whose_function_is_killed_each_time_outlives_its_last_try() -> None:
+    """The function sets it aside then: after SQS's own receives it would be dropped in hours."""
     template = TEMPLATE.read_text()
 
     def value_of(name: str) -> int:
         return int(re.search(rf"{name}: (\d+)", template)[1])
 
-    assert value_of("VisibilityTimeout") > max(map(int, re.findall(r" Timeout: (\d+)", template)))
-    tries_in_seconds = value_of("maxReceiveCount") * value_of("VisibilityTimeout")
-    assert tries_in_seconds < value_of("MessageRetentionPeriod")
+    hidden = value_of("VisibilityTimeout")
+    last_try_in_seconds = (LONGEST_WAIT_IN_DAYS * 24 + HOURS_FOR_LAST_TRY) * 3600
+    assert hidden > max(map(int, re.findall(r" Timeout: (\d+)", template)))
+    assert last_try_in_seconds + hidden < value_of("maxReceiveCount") * hidden
+    assert last_try_in_seconds + hidden < value_of("MessageRetentionPeriod")
 
 
 def test_the_functions_read_the_variables_that_the_template_sets() -> None:
