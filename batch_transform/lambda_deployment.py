@@ -30,7 +30,9 @@ from batch_transform.transform_plan import Progress
 from batch_transform.transform_profiles import instance_type_problem
 from batch_transform.transform_request import Request, create_model_request
 
-_KMS_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/.+")
+_KMS_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+")
+_MORE_THAN_ITSELF = re.compile(r"[*?]|\$\{")
+"""What IAM takes for other text, or any: a role bound to such a prefix is bound to another."""
 TEMPLATE = "lambda_batch_transform_template.yaml"
 
 
@@ -81,6 +83,11 @@ class DeploymentSettings:
         ):
             if not place.key:
                 yield f"{flag}: {place} is a whole bucket; the functions may use a prefix of it"
+            if wildcard := _MORE_THAN_ITSELF.search(place.key):
+                yield (
+                    f"{flag}: {place} holds {wildcard[0]!r}, by which the functions' roles would "
+                    "allow other places than this: choose a prefix without"
+                )
         yield from overlap_problems(self.input_uri, self.output_uri)
         yield from self._misplaced()
         offered = service_model("sagemaker").shape_for("TransformInstanceType").enum

@@ -193,6 +193,8 @@ def test_a_local_artifact_is_uploaded_by_content(site: Site) -> None:
         (("--container-image", "classifier"), 2, "--container-image"),
         (("--s3-output-prefix", "input/out"), 2, "overlap"),
         (("--s3-input-prefix", "/"), 2, "--s3-input-prefix"),
+        (("--s3-input-prefix", "in*"), 2, "in*/ holds '*', by which the functions' roles"),
+        (("--s3-output-prefix", "${aws:username}"), 2, "/ holds '${'"),
         (("--s3-prefix", "input/code"), 2, "--s3-prefix: s3://legal-documents/input/code/ lies"),
         (("--s3-prefix", "output"), 2, "where a message can have it overwritten"),
         (
@@ -203,6 +205,8 @@ def test_a_local_artifact_is_uploaded_by_content(site: Site) -> None:
         (("--instance-type", "ml.p5.48xlarge"), 2, "does not offer 'ml.p5.48xlarge'"),
         (("--role-arn", "nobody"), 2, "--role-arn"),
         (("--kms-key-id", "alias/mine"), 2, "expected the key's ARN"),
+        (("--kms-key-id", "arn:aws:kms:us-east-1:000000000000:key/*"), 2, "the key's ARN"),
+        (("--alarm-topic-arn", "on-call"), 1, "AlarmTopicArn"),
         (("--model-path", f"s3://{BUCKET}/gone.tar.gz"), 2, "no model artifact at"),
         (("--s3-bucket", "no-such-bucket-here"), 1, "does not exist"),
         (("--queue-name", "a b"), 1, "QueueName"),
