@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from batch_transform.command_line import (
 from batch_transform.lambda_deployment import DeploymentSettings, plan_deployment
 from batch_transform.lambda_stack import Stack
 from batch_transform.stack_console import deploy, print_outputs, take_down
+from batch_transform.terminal import print_json
 
 INSTANCE_TYPES = ("ml.g5.xlarge", "ml.g4dn.xlarge", "ml.g6.xlarge", "ml.m5.xlarge", "ml.c5.2xlarge")
 
@@ -120,8 +122,10 @@ def main(
         return
     settings = DeploymentSettings(region=clients.region, **values)
     plan = plan_deployment(clients, settings, Path(__file__).parent)
-    deploy(clients, stack, plan, confirm, dry_run=dry_run)
+    changes = deploy(clients, stack, plan, confirm, dry_run=dry_run)
     if dry_run:
+        if as_json:
+            print_json([asdict(change) for change in changes])
         return
     outputs = stack.outputs()
     if write_env:

@@ -21,9 +21,9 @@ Confirm = Callable[[str], None]
 
 def deploy(
     clients: AwsClients, stack: Stack, plan: DeploymentPlan, confirm: Confirm, *, dry_run: bool
-) -> None:
+) -> list[ResourceChange]:
     """
-    Show what would change and, unless it is a dry run, change it.
+    Show what would change and, unless it is a dry run, change it; return the changes.
 
     What costs messages is to be confirmed. Whatever ends this before the stack is changed, the
     proposed changes are withdrawn.
@@ -38,7 +38,7 @@ def deploy(
         if proposed:
             undo.callback(stack.withdraw, proposed)
         if dry_run:
-            return
+            return changes
         if lost := [each.logical_id for each in changes if _loses_messages(each)]:
             confirm(
                 f"This takes down {', '.join(lost)} with the messages in them, and jobs that run "
@@ -48,6 +48,7 @@ def deploy(
         undo.pop_all()
     if proposed:
         _show(stack.name, stack.carry_out(proposed))
+    return changes
 
 
 def take_down(stack: Stack, confirm: Confirm) -> None:

@@ -40,9 +40,12 @@ def without_settings(environment: dict[str, str]) -> dict[str, str]:
 
 def test_a_dry_run_shows_the_changes_and_makes_none(bare_site: Site) -> None:
     """The resources are listed; neither stack nor queue nor code is there afterwards."""
-    shown = bare_site.run("deploy_lambda.py", "--dry-run", "--s3-prefix", "dry-code", *OTHER)
+    dry_run = ("deploy_lambda.py", "--dry-run", "--json", "--s3-prefix", "dry-code", *OTHER)
+    shown = bare_site.run(*dry_run)
     assert shown.returncode == 0, shown.stderr
     assert "RequestQueue" in shown.stderr
+    actions = {change["logical_id"]: change["action"] for change in json.loads(shown.stdout)}
+    assert actions["RequestQueue"] == "Add"
     assert "other-stack" not in stack_names(bare_site)
     assert not bare_site.exists("dry-code/")
 
