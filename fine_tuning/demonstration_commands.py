@@ -13,9 +13,8 @@ from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
 from fine_tuning.evaluation_commands import print_measures
 from fine_tuning.labelled_texts import write_labelled_texts
-from fine_tuning.output_options import check_output_dir, output_options
+from fine_tuning.output_options import check_output_dir, output_options, watched_training
 from fine_tuning.sample_documents import write_sample_documents
-from fine_tuning.training_progress import TrainingProgress
 
 
 @click.command("generate-disputes")
@@ -37,12 +36,8 @@ def demonstration_model(
 ) -> None:
     """Makes the demonstration model: generated texts, training from scratch, honest measures."""
     check_output_dir(output_dir, overwrite)
-    run = make_demonstration_model(
-        output_dir,
-        checkpoint_dir,
-        documents,
-        callbacks=[TrainingProgress()],
-    )
+    with watched_training(output_dir, checkpoint_dir) as progress:
+        run = make_demonstration_model(output_dir, checkpoint_dir, documents, callbacks=[progress])
     for name, measures in run.measured_on.items():
         print_measures(name, measures)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from fine_tuning.checkpoints import checkpoint_dir_beside
 from fine_tuning.command_options import (
     FILE,
     FILE_KINDS,
@@ -20,12 +19,10 @@ from fine_tuning.command_options import (
     settings_from,
     starting_options,
 )
-from fine_tuning.disk_space import full_disk_told
 from fine_tuning.duplicates import Duplicate
 from fine_tuning.evaluation_commands import print_measures
-from fine_tuning.output_options import check_output_dir, output_options
+from fine_tuning.output_options import check_output_dir, output_options, watched_training
 from fine_tuning.sagemaker_training_job import TrainingJobFolders, train_arguments, write_failure
-from fine_tuning.training_progress import TrainingProgress
 from fine_tuning.training_run import TrainingData, TrainingFiles, train_and_write
 
 _DUPLICATES_SHOWN = 5
@@ -72,14 +69,14 @@ def train(
     )
     for name, found in data.duplicates().items():
         _tell_duplicates(name, found)
-    with full_disk_told(output_dir, checkpoint_dir or checkpoint_dir_beside(output_dir)):
+    with watched_training(output_dir, checkpoint_dir) as progress:
         run = train_and_write(
             data,
             base_model,
             settings,
             output_dir=output_dir,
             checkpoint_dir=checkpoint_dir,
-            callbacks=[TrainingProgress()],
+            callbacks=[progress],
         )
     for name, measures in run.measured_on.items():
         print_measures(name, measures)

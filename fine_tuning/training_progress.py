@@ -87,6 +87,10 @@ class TrainingProgress(TrainerCallback):
         self, _args: TrainingArguments, _state: TrainerState, _control: TrainerControl, **_: object
     ) -> None:
         """Ends the bar."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the bar where training did not come to its end, and shows the cursor again."""
         self._bar.stop()
 
     def _measures(self, metrics: Mapping[str, float]) -> list[str]:
