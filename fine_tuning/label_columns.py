@@ -8,6 +8,7 @@ refusal; does not know texts or which classes a model can learn.
 import ast
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from fine_tuning.errors import FineTuningError
@@ -16,6 +17,8 @@ from fine_tuning.table_files import Row, Table
 
 _YES = {"1", "1.0", "true"}
 _NO = {"0", "0.0", "false"}
+_CORRECT_CLASSES = f"Correct it, or give --problem-type {SingleLabel.name} if these are classes."
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 
 def problem_posed_by(table: Table, columns: Sequence[str]) -> str:
@@ -26,7 +29,7 @@ def problem_posed_by(table: Table, columns: Sequence[str]) -> str:
     # Most of them, not all: a slip in a column of lists or numbers is refused with its row.
     if _are_most(map(_looks_like_list, cells)):
         return MultiLabel.name
-    fractions = [_has_fraction(cell) for cell in cells]
+    fractions = [_has_fraction(cell) or _has_decimal_comma(cell) for cell in cells]
     if _are_most(fractions) or (any(fractions) and None not in map(_parsed_number, cells)):
         return Regression.name
     return SingleLabel.name
@@ -34,6 +37,11 @@ def problem_posed_by(table: Table, columns: Sequence[str]) -> str:
 
 def read_labels(table: Table, columns: Sequence[str], problem_type: str) -> list[Label]:
     """The label of every row; FineTuningError names the first row that has none."""
+    if len(columns) > 1 and problem_type != MultiLabel.name:
+        raise FineTuningError(
+            f"{table.path}: {len(columns)} label columns are named, expected one for "
+            f"{problem_type}. Give --label-column once."
+        )
     return [_READERS[problem_type](table, row, columns) for row in table.rows]
 
 
@@ -61,10 +69,15 @@ def _applying_labels(table: Table, row: Row, columns: Sequence[str]) -> tuple[st
     if labels is None:
         raise FineTuningError(
             f"{table.path}, row {row.number}: the column {columns[0]!r} holds {cell!r}, "
-            'expected a list of labels such as ["delivery", "refund"]. Correct it, or give '
-            "--problem-type if these are classes."
+            f'expected a list of labels such as ["delivery", "refund"]. {_CORRECT_CLASSES}'
         )
-    return tuple(str(label) for label in labels)
+    names = ["" if label is None else str(label) for label in labels]
+    if not all(name.strip() for name in names):
+        raise FineTuningError(
+            f"{table.path}, row {row.number}: the column {columns[0]!r} holds {cell!r}, in which a "
+            "label is empty. Correct it."
+        )
+    return tuple(dict.fromkeys(names))
 
 
 def _is_yes(table: Table, row: Row, column: str) -> bool:
@@ -83,7 +96,7 @@ def _number(table: Table, row: Row, columns: Sequence[str]) -> float:
     if number is None:
         raise FineTuningError(
             f"{table.path}, row {row.number}: the column {columns[0]!r} holds {cell!r}, expected "
-            "a finite number. Correct it, or give --problem-type if these are classes."
+            f"a finite number, written as 1234.5. {_CORRECT_CLASSES}"
         )
     return number
 
@@ -99,6 +112,10 @@ def _parsed_number(cell: object) -> float | None:
 def _has_fraction(cell: object) -> bool:
     number = _parsed_number(cell)
     return number is not None and (isinstance(cell, float) or not set(str(cell)).isdisjoint(".eE"))
+
+
+def _has_decimal_comma(cell: object) -> bool:
+    return isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell) is not None
 
 
 def _looks_like_list(cell: object) -> bool:

@@ -68,18 +68,27 @@ def _read_csv(path: Path, delimiter: str | None = None) -> Table:
     # newline="" keeps the line breaks of quoted cells as they are.
     lines = io.StringIO(content, newline="")
     reader = csv.reader(lines, strict=True, delimiter=delimiter or _delimiter(content))
-    # Blank lines are no rows, but whoever looks for row 7 in an editor counts them.
-    numbered = ((number, cells) for number, cells in enumerate(reader, start=1) if cells)
+    numbered = _numbered(path, reader)
+    _, header = next(numbered, (1, ()))
+    columns = tuple(header)
+    return Table(path, columns, tuple(_csv_rows(path, columns, numbered)))
+
+
+def _numbered(path: Path, reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """Blank lines are no rows, but whoever looks for row 7 in an editor counts them.
+
+    A quote that nothing closes is noticed where the file ends; the row is the one that opens it.
+    """
+    number = 0
     try:
-        _, header = next(numbered, (1, ()))
-        columns = tuple(header)
-        rows = tuple(_csv_rows(path, columns, numbered))
+        for number, cells in enumerate(reader, start=1):
+            if cells:
+                yield number, cells
     except csv.Error as error:
         raise FineTuningError(
-            f"Could not read {path}: line {reader.line_num} is not valid CSV ({error}). "
-            "Put texts that hold commas, quotes or line breaks in double quotes."
+            f"{path}, row {number + 1} is not valid CSV ({error}). Put texts that hold commas, "
+            "quotes or line breaks in double quotes, and write a quote within them twice."
         ) from error
-    return Table(path, columns, rows)
 
 
 def _delimiter(content: str) -> str:

@@ -64,6 +64,8 @@ def train(
     columns = columns_from(text_column, label_column, problem_type, allow_no_label)
     files = TrainingFiles(train_file, validation_file, test_file)
     data = TrainingData.read(files, columns, base_model, settings.seed)
+    if problem_type is None:
+        click.echo(f"Problem type: {data.problem.name}; --problem-type asks for another.", err=True)
     click.echo(
         f"Training on {len(data.training)} texts, validating on {len(data.validation)}.", err=True
     )

@@ -67,6 +67,7 @@ def model_dir(tmp_path_factory, disputes_file, one_thread):
         *("--output-dir", folder, "--epochs", 1, "--max-length", 64),
     )
     assert trained.exit_code == 0, trained.stderr
+    assert "Problem type: single_label_classification; --problem-type asks" in trained.stderr
     assert "Training on 180 texts, validating on 20." in trained.stderr
     assert "test: 200 documents, accuracy" in trained.stdout
     assert "200 test texts nearly repeat a training text" not in trained.stderr

@@ -113,13 +113,22 @@ def test_the_label_columns_tell_the_problem(tmp_path, name, content, problem, fi
         ("", "no rows below its header"),
         (b"text,label\nx,A\n\xe9t\xe9,A\n", "line 3, byte 15 of the file, is not UTF-8"),
         ("text,label\nx,A\n".encode("utf-16"), "looks like UTF-16"),
-        ('text,label\n"open,A\n', "not valid CSV"),
+        ('text,label\nx,A\n"open,A\ny,A\nz,B\n', "row 3 is not valid CSV"),
         ("text,label\nx,A\ny,A\n", "nothing to tell apart"),
         ("text,label\nx,A\ny,A\nz,B\n", "row 4: the label 'B' has one row only"),
         ("text,label\nx,Rent\ny,rent \nz,Rent\n", "row 3: the label 'rent ' and row 2's 'Rent'"),
         ("text,label\na,1.5\nb,2.5\nc,n/a\nd,3.5\n", "row 4: the column 'label' holds 'n/a'"),
         ('text,label\na,["p"]\nb,["q"]\nc,["p"\n', "row 4: the column 'label' holds '[\"p\"', exp"),
         ("text,label\na,['p' 'q']\nb,['p' 'q']\n", "row 2: the column 'label' holds \"['p' 'q']\""),
+        (
+            "text;label\na;12,5\nb;13,5\n",
+            "row 2: the column 'label' holds '12,5', expected a finite",
+        ),
+        ('text,label\na,"[""p"", """"]"\nb,[]\n', "in which a label is empty"),
+        (
+            'text,label\na,"[""p"", ""p""]"\nb,"[""q""]"\nc,"[""q""]"\n',
+            "row 2: the label 'p' has one row only",
+        ),
         ("text,label\na,1.5\nb,1.5\n", "every row has the number 1.5"),
         ('\ntext,label\n"x\n\ny",A\n\n\n  ,B\n', "row 6: the column 'text' is empty"),
         ("text,label\nx,A\n\ny,B,C\n", "row 4 has more cells than the header"),
@@ -145,6 +154,14 @@ def test_bad_label_columns_are_refused(tmp_path, content, sentence):
     path = written(tmp_path / "bad.csv", content)
     with pytest.raises(FineTuningError, match=re.escape(sentence)):
         read_training_file(path, Columns(label=("x", "y")))
+
+
+@pytest.mark.parametrize("problem_type", ["single_label_classification", "regression"])
+def test_one_label_a_text_lies_in_one_column(tmp_path, problem_type):
+    """Of several columns the first would be taken, and the others left unread."""
+    path = written(tmp_path / "two.csv", "text,x,y\na,1,0\nb,0,1\n")
+    with pytest.raises(FineTuningError, match="2 label columns are named, expected one"):
+        read_training_file(path, Columns(label=("x", "y"), problem_type=problem_type))
 
 
 def test_a_document_may_be_long(tmp_path):
