@@ -4,7 +4,10 @@ Knows folds and what is done with each. Does not know how training or measuring 
 """
 
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from transformers import TrainerCallback
 
 from fine_tuning.base_model import segment_separator, starting_model
 from fine_tuning.columns import Columns
@@ -19,12 +22,18 @@ from fine_tuning.training_settings import TrainingSettings
 
 
 def cross_validate(
-    file: Path, columns: Columns, base_model: str | None, settings: TrainingSettings, folds: int
-) -> dict[str, Measures]:
-    """The measures of each fold, by its name.
+    file: Path,
+    columns: Columns,
+    base_model: str | None,
+    settings: TrainingSettings,
+    folds: int,
+    *,
+    new_callback: Callable[[], TrainerCallback],
+) -> Iterator[tuple[str, Measures]]:
+    """Yields each fold's name and measures as soon as they are known.
 
-    A fold's own held-out rows choose neither its epoch nor its temperature: a tenth of its training
-    rows does.
+    ``new_callback`` makes the one that watches a fold's training. A fold's own held-out rows choose
+    neither its epoch nor its temperature: a tenth of its training rows does.
     """
     labelled = read_training_file(file, columns.parted_by(segment_separator(base_model)))
     problem = labelled.problem
@@ -33,7 +42,6 @@ def cross_validate(
             f"{file} has {len(labelled.examples)} rows, too few for {folds} folds. Give a smaller "
             "--folds, or more rows."
         )
-    measured_on = {}
     parts = stratified_folds(labelled.examples, problem, folds, settings.seed)
     for number, (rows, held_out) in enumerate(parts, start=1):
         training, validation = stratified_split(rows, problem, VALIDATION_SHARE, settings.seed)
@@ -44,7 +52,7 @@ def cross_validate(
                 *(model, tokenizer, training, validation, settings),
                 checkpoint_dir=Path(folder),
                 run_digest=f"fold {number}",
+                callbacks=[new_callback()],
             )
         calibrate(model, tokenizer, validation)
-        measured_on[f"fold {number}"] = evaluate_classifier(model, tokenizer, held_out).measures
-    return measured_on
+        yield f"fold {number}", evaluate_classifier(model, tokenizer, held_out).measures

@@ -4,9 +4,10 @@ Knows click and what is said on the terminal. Does not know how anything is meas
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import click
@@ -27,10 +28,11 @@ from fine_tuning.command_options import (
 from fine_tuning.cross_validation import cross_validate
 from fine_tuning.evaluation import Evaluation, evaluate_classifier
 from fine_tuning.labelled_texts import LabelledText, read_examples
-from fine_tuning.measures import ClassificationMeasures, Measures
-from fine_tuning.model_card import headline
+from fine_tuning.measures import ClassificationMeasures, Measures, single_numbers
+from fine_tuning.model_card import headline, shown, spoken
 from fine_tuning.model_folder import load_model_folder
 from fine_tuning.problem_types import problem_type_of
+from fine_tuning.training_progress import TrainingProgress
 
 _CONFUSIONS_SHOWN = 10
 _CHARACTERS_SHOWN = 60
@@ -68,12 +70,17 @@ def evaluate(
     if folds:
         check_start(base_model, from_scratch)
         settings = settings_from(base_model, chosen)
-        measured_on = cross_validate(test_file, columns, base_model, settings, folds)
-        _print_all(measured_on, as_json)
+        measured_on = cross_validate(
+            *(test_file, columns, base_model, settings, folds), new_callback=TrainingProgress
+        )
+        print_folds(measured_on, as_json)
         return
+    _check_nothing_trains({"base_model": base_model, "from_scratch": from_scratch, **chosen})
     evaluation, examples = _evaluated(model_dir, test_file, columns)
-    _print_all({str(test_file): evaluation.measures}, as_json)
-    if not as_json:
+    if as_json:
+        _print_json(asdict(evaluation.measures))
+    else:
+        print_measures(str(test_file), evaluation.measures)
         _print_mistakes(evaluation, examples)
 
 
@@ -103,14 +110,35 @@ def _evaluated(
     return evaluate_classifier(model, tokenizer, examples), examples
 
 
-def _print_all(measured_on: dict[str, Measures], as_json: bool) -> None:
+def _check_nothing_trains(options: dict[str, Any]) -> None:
+    """Raises UsageError for an option of training, which would be passed over without --folds."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise click.UsageError(
+            f"--{given[0].replace('_', '-')} trains, which evaluate does with --folds only. Give "
+            "--folds, or leave it out to measure the model in --model-dir."
+        )
+
+
+def print_folds(measured_on: Iterable[tuple[str, Measures]], as_json: bool) -> None:
+    """Prints each fold as it comes, and over all of them each measure that is one number."""
     if as_json:
-        documents = {name: asdict(measures) for name, measures in measured_on.items()}
-        one = next(iter(documents.values())) if len(documents) == 1 else documents
-        click.echo(json.dumps(one, indent=2, ensure_ascii=False))
+        _print_json({name: asdict(measures) for name, measures in measured_on})
         return
-    for name, measures in measured_on.items():
+    numbers = []
+    for name, measures in measured_on:
         print_measures(name, measures)
+        numbers.append(single_numbers(measures))
+    spreads = ((name, [one[name] for one in numbers]) for name in numbers[0])
+    told = ", ".join(
+        f"{spoken(name)} {shown(name, mean(values))} ± {shown(name, stdev(values))}"
+        for name, values in spreads
+    )
+    click.echo(f"all {len(numbers)} folds, mean ± standard deviation: {told}")
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _print_mistakes(evaluation: Evaluation, examples: Sequence[LabelledText]) -> None:

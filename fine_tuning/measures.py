@@ -6,7 +6,7 @@ the measures are printed. Shares lie between 0 and 1; a share whose denominator 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -103,6 +103,12 @@ def measured(problem: ProblemType, labels: Sequence[Label], scores: Tensor) -> M
     if problem.name == MultiLabel.name:
         return _multi_label_measures(problem, labels, scores)
     return _classification_measures(problem, labels, scores)
+
+
+def single_numbers(measures: Measures) -> dict[str, float]:
+    """The measures that are one number, by name; neither the count of documents nor what there is
+    for each class."""
+    return {name: value for name, value in asdict(measures).items() if isinstance(value, float)}
 
 
 def most_confident_mistakes(

@@ -4,9 +4,8 @@ Knows Markdown and the measures. Does not know how they were obtained.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
-from fine_tuning.measures import ClassMeasures, Measures
+from fine_tuning.measures import ClassMeasures, Measures, single_numbers
 
 _REPLACEMENT = """## Putting your own model in its place
 
@@ -36,9 +35,7 @@ def model_card(title: str, about: str, measured_on: Mapping[str, Measures]) -> s
 def headline(measures: Measures) -> str:
     """The measures that are one number, in a sentence: "accuracy 89.4%, macro F1 0.892, …"."""
     return ", ".join(
-        f"{spoken(name)} {_shown(name, value)}"
-        for name, value in asdict(measures).items()
-        if isinstance(value, float)
+        f"{spoken(name)} {shown(name, value)}" for name, value in single_numbers(measures).items()
     )
 
 
@@ -69,5 +66,6 @@ def spoken(name: str) -> str:
     return name.replace("_f1", " F1").replace("_", " ")
 
 
-def _shown(name: str, value: float) -> str:
+def shown(name: str, value: float) -> str:
+    """A measure as it is read: "89.4%" or "0.892"."""
     return f"{value:.1%}" if name in {"accuracy", "exact_match"} else f"{value:.4g}"

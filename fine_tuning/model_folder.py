@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from transformers import (
     AutoModelForSequenceClassification,
@@ -97,7 +98,8 @@ def check_weights_are_there(folder: Path) -> None:
 
 
 def load_model_folder(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """Model and tokenizer of a local folder; FineTuningError where they cannot be loaded."""
+    """Model, on the GPU where there is one, and tokenizer of a local folder; FineTuningError where
+    they cannot be loaded."""
     if not (folder / "config.json").is_file():
         raise FineTuningError(
             f"{folder} holds no config.json, so it is not a model folder. Give --model-dir the "
@@ -109,7 +111,8 @@ def load_model_folder(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenize
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, SafetensorError) as error:
         raise FineTuningError(f"Could not load the model in {folder}: {error}") from error
-    return model.eval(), tokenizer
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.eval().to(device), tokenizer
 
 
 def _write_special_tokens(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:

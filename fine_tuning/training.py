@@ -6,7 +6,7 @@ trained.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from fine_tuning.early_stopping import EarlyStopping
 from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.last_layer import renew_last_layer, scale_logits
 from fine_tuning.length_groups import LengthGroupedSampler
-from fine_tuning.measures import measured
+from fine_tuning.measures import measured, single_numbers
 from fine_tuning.problem_types import ProblemType, Regression, problem_type_of
 from fine_tuning.target_scale import TargetScale
 from fine_tuning.training_settings import TrainingSettings
@@ -256,8 +256,7 @@ def _metrics(problem: ProblemType, scale: TargetScale, validation: Sequence[Labe
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         scores = problem.scores(scale.restored(torch.as_tensor(prediction.predictions)))
-        measures = asdict(measured(problem, labels, scores))
-        return {name: value for name, value in measures.items() if isinstance(value, float)}
+        return single_numbers(measured(problem, labels, scores))
 
     return compute_metrics
 

@@ -19,6 +19,8 @@ from transformers import (
 
 from fine_tuning.columns import PROBLEM_TYPE_NAMES
 from fine_tuning.command_line import main
+from fine_tuning.evaluation_commands import print_folds
+from fine_tuning.measures import RegressionMeasures
 from fine_tuning.model_folder import load_model_folder, write_model_folder
 from tests.fine_tuning.label_sets import write_label_set
 
@@ -85,6 +87,26 @@ def test_folds_measure_every_row_once(fine_tuning, disputes_file):
     )
     measured_on = json.loads(run.stdout)
     assert [measured_on[name]["documents"] for name in ("fold 1", "fold 2")] == [100, 100]
+    assert run.stderr.count("epoch=0.5;") == 2
+
+
+def test_the_spread_of_the_folds_is_told(capsys):
+    """After each of them: the mean and the standard deviation of what is one number."""
+    folds = [
+        (f"fold {number}", RegressionMeasures(9, float(number), 4.0, 0.5, 6.0)) for number in (1, 3)
+    ]
+    print_folds(folds, as_json=False)
+    *each, all_folds = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in each] == ["fold 1", "fold 3"]
+    assert "all 2 folds, mean ± standard deviation: mean absolute error 2 ± 1.414" in all_folds
+
+
+@pytest.mark.parametrize("option", [("--base-model", "x"), ("--epochs", 3)], ids=lambda one: one[0])
+def test_what_trains_is_refused_where_nothing_is_trained(fine_tuning, disputes_file, option):
+    """Else the demonstration model would be measured in the place of the one that was meant."""
+    run = fine_tuning("evaluate", "--test", disputes_file, *option)
+    assert run.exit_code == 2
+    assert f"{option[0]} trains, which evaluate does with --folds only" in run.stderr
 
 
 def test_more_folds_than_rows_are_refused(fine_tuning, disputes_file):
