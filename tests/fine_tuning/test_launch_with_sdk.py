@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from batch_transform.service_contract import violations
+
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-sagemaker-sdk" / "bin" / "python"
 pytestmark = pytest.mark.skipif(
@@ -120,6 +122,7 @@ def test_the_sdk_sends_the_code_and_asks_for_the_job(recorder, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     (job,) = recorder.asked
+    assert list(violations("sagemaker", "CreateTrainingJob", job)) == []
     assert job["HyperParameters"] == {"epochs": "2"}
     assert job["EnableManagedSpotTraining"] is True
     assert job["CheckpointConfig"]["S3Uri"] == "s3://bucket/checkpoints"
