@@ -7,7 +7,6 @@ import csv
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -20,7 +19,6 @@ from transformers import (
 )
 
 from fine_tuning.errors import FineTuningError
-from fine_tuning.measures import Measures
 
 LABEL_MAPPING_FILE = "label_mapping.csv"
 METRICS_FILE = "metrics.json"
@@ -60,13 +58,13 @@ def write_model_folder(
     folder: Path,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
-    measured_on: Mapping[str, Measures],
+    metrics: Mapping[str, object],
     model_card: str,
 ) -> None:
     """Writes weights (safetensors), tokenizer, labels, measures and card into ``folder``.
 
     What a model there before left of these is removed; other files stay.
-    ``measured_on`` maps the name of each data set to what was measured on it.
+    ``metrics`` is what metrics.json holds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for pattern in _OF_THE_MODEL_BEFORE:
@@ -79,7 +77,6 @@ def write_model_folder(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("label_id", "label"))
         writer.writerows(sorted(model.config.id2label.items()))
-    metrics = {name: asdict(measures) for name, measures in measured_on.items()}
     (folder / METRICS_FILE).write_text(
         json.dumps(metrics, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )

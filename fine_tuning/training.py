@@ -265,5 +265,12 @@ def _by_epoch(log_history: Sequence[Mapping[str, float]]) -> list[dict[str, floa
     epochs: dict[float, dict[str, float]] = {}
     for entry in log_history:
         if "loss" in entry or "eval_loss" in entry:
-            epochs.setdefault(entry["epoch"], {}).update(entry)
+            kept = {name: value for name, value in entry.items() if _is_measure(name)}
+            epochs.setdefault(entry["epoch"], {}).update(kept)
     return list(epochs.values())
+
+
+def _is_measure(name: str) -> bool:
+    """Neither how fast the machine was nor how large the last step."""
+    is_speed = name.endswith(("_runtime", "_per_second"))
+    return name in {"epoch", "loss"} or (name.startswith("eval_") and not is_speed)

@@ -69,7 +69,7 @@ def train(
     click.echo(
         f"Training on {len(data.training)} texts, validating on {len(data.validation)}.", err=True
     )
-    for name, found in data.duplicates().items():
+    for name, found in data.duplicates.items():
         _tell_duplicates(name, found)
     with watched_training(output_dir, checkpoint_dir) as progress:
         run = train_and_write(

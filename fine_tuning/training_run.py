@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -83,6 +84,7 @@ class TrainingData:
             test=test,
         )
 
+    @cached_property
     def duplicates(self) -> dict[str, list[Duplicate]]:
         """Held-out texts that were also trained on, by the name of the held-out part."""
         return {
@@ -135,7 +137,9 @@ def train_and_write(
     }
     caveats = _caveats(data, model, evaluations["validation"])
     card = model_card(data.title, f"{data.about}\n\n{caveats}", measured_on)
-    write_model_folder(output_dir, model, tokenizer, measured_on, card)
+    metrics = {name: asdict(measures) for name, measures in measured_on.items()}
+    metrics["epochs"] = history.epochs
+    write_model_folder(output_dir, model, tokenizer, metrics, card)
     pictures.draw_training_curve(history, data.problem, output_dir)
     problem = problem_type_of(model.config)
     pictures.draw_answers(problem, data.validation, evaluations["validation"], output_dir)
@@ -194,7 +198,7 @@ def _caveats(data: TrainingData, model: PreTrainedModel, validation: Evaluation)
     sentences += [
         f"{len(found)} of the {name} texts nearly repeat a training text, which flatters the "
         "measures on them."
-        for name, found in data.duplicates().items()
+        for name, found in data.duplicates.items()
     ]
     return "\n".join(sentences)
 

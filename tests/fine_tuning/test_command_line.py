@@ -51,6 +51,14 @@ def test_a_trained_folder_can_be_saved_again_by_transformers(model_dir, tmp_path
     assert kept["calibration_temperature"] == model.config.calibration_temperature > 0
 
 
+def test_what_the_training_curve_shows_is_kept_in_figures(model_dir):
+    """Each epoch's losses and measures, so that the picture can be drawn again."""
+    (epoch,) = json.loads((model_dir / "metrics.json").read_text(encoding="utf-8"))["epochs"]
+    kept = ("mean_top_score", "expected_calibration_error", "weighted_f1", "macro_f1", "accuracy")
+    assert set(epoch) == {"epoch", "loss", "eval_loss", *(f"eval_{name}" for name in kept)}
+    assert epoch["epoch"] == 1
+
+
 def test_the_pictures_are_pictures(model_dir):
     """Each can be opened, and none is blank."""
     for name in ("confusion_matrix.png", "calibration.png", "training_curve.png"):
