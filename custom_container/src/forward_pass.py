@@ -158,7 +158,10 @@ def set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool)
         make = Int8Linear if precision == Precision.INT8 else linear_layer
         replace_linear_layers(model.base_model, make, layers_format(precision))
     elif precision in DTYPES:
-        model.base_model.to(DTYPES[precision])
+        # Not the buffers: a rotary frequency rounded to bf16 turns a token 8,000 away by up to two
+        # radians too many. transformers keeps them in fp32 as well.
+        for parameter in model.base_model.parameters():
+            parameter.data = parameter.data.to(DTYPES[precision])
         model.base_model.register_forward_hook(_states_in_fp32)
     else:
         raise ModelError(

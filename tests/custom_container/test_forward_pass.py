@@ -228,6 +228,17 @@ def test_the_head_of_an_encoder_in_half_precision_stays_in_fp32(model_type, way)
     torch.testing.assert_close(logits, torch.full_like(logits, 2011.3))
 
 
+def test_positions_of_an_encoder_in_half_precision_stay_in_fp32():
+    """As transformers loads it: tokens far apart would else be turned to somewhere else."""
+    model = encoder("modernbert")
+    frequencies = model.base_model.rotary_emb.full_attention_inv_freq.clone()
+
+    set_precision(model, Precision.BF16, is_packed=False)
+
+    rotary = model.base_model.rotary_emb
+    torch.testing.assert_close(rotary.full_attention_inv_freq, frequencies, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 5e-3), ("int8", 5e-3)])
 def test_in_a_smaller_format_an_answer_does_not_depend_on_its_company(precision, tolerance):
     """Alone, with others, in another order: every probability within the bound."""
