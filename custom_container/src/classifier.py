@@ -7,15 +7,20 @@ neither requests nor how the forward pass is computed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from src.heads import Head
+from src.micro_batches import MicroBatch
+from src.progress import Progress
 from src.scheduler import Scheduler, always
 from src.token_windows import TokenWindows
+
+# Tokenized while the device computes those before them.
+TEXTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -51,20 +56,30 @@ class Classifier:
         Every text needs at least one character that is no space. Raises ClientGone as soon as
         `is_wanted` says that nobody waits for the answer.
         """
-        windows = self._token_windows(texts)
-        inputs = list(chain.from_iterable(windows))
-        submission = self._scheduler.submit(inputs, is_wanted)
-        logits = iter(submission.result())
+        if not texts:
+            return Classification([], tokens=0, micro_batches=0)
+        progress, submissions, counts, tokens = Progress(), [], [], 0
+        for first in range(0, len(texts), TEXTS_AT_ONCE):
+            windows = self._token_windows(texts[first : first + TEXTS_AT_ONCE])
+            inputs = list(chain.from_iterable(windows))
+            submissions.append(self._scheduler.submit(inputs, is_wanted, progress))
+            counts += map(len, windows)
+            tokens += sum(map(len, inputs))
+        logits = torch.cat([_in_order(submission.result()) for submission in submissions])
         return Classification(
-            predictions=[
-                self._prediction(torch.stack(list(islice(logits, len(own))))) for own in windows
-            ],
-            tokens=sum(map(len, inputs)),
-            micro_batches=submission.micro_batches,
+            predictions=list(map(_with_windows, self._head.predictions(logits, counts), counts)),
+            tokens=tokens,
+            micro_batches=sum(submission.micro_batches for submission in submissions),
         )
 
-    def _prediction(self, windows: Tensor) -> dict[str, Any] | None:
-        if not windows.isfinite().all():
-            return None
-        prediction = self._head.prediction(windows)
-        return prediction if len(windows) == 1 else {**prediction, "windows": len(windows)}
+
+def _in_order(answered: Sequence[tuple[MicroBatch, Tensor]]) -> Tensor:
+    """Logits [documents, labels] in the order of the documents that the micro-batches name."""
+    places = list(chain.from_iterable(micro_batch for micro_batch, _ in answered))
+    logits = torch.cat([logits for _, logits in answered])
+    return logits[torch.tensor(places).argsort()]
+
+
+def _with_windows(prediction: dict[str, Any] | None, windows: int) -> dict[str, Any] | None:
+    """The prediction, and how many windows its document was read in if they were several."""
+    return prediction if prediction is None or windows == 1 else {**prediction, "windows": windows}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from src.forward_pass import ForwardPass
 from src.micro_batches import MicroBatch
+from src.token_windows import TokenIds
 
 logger = logging.getLogger(__name__)
 # torch has an error of its own for a GPU's memory alone.
@@ -36,7 +37,7 @@ class HalvingForwardPass:
         """Divide documents of these lengths, in tokens, into micro-batches."""
         return self._forward_pass.micro_batches(lengths, max_tokens)
 
-    def logits(self, documents: Sequence[Sequence[int]]) -> Tensor:
+    def logits(self, documents: Sequence[TokenIds]) -> Tensor:
         """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
         try:
             return self._forward_pass.logits(documents)

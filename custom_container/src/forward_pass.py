@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -18,12 +19,19 @@ from transformers.utils import ModelOutput
 from src.errors import ModelError
 from src.int8_gate import check_int8
 from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
-from src.micro_batches import MicroBatch, packed_micro_batches, padded_micro_batches
+from src.micro_batches import (
+    MicroBatch,
+    neighbouring_micro_batches,
+    packed_micro_batches,
+    padded_micro_batches,
+)
 from src.modernbert_layer import fuse_layers
 from src.packed_attention import attention_for
 from src.packed_encoder import PACKED_MODEL_TYPES, pack_encoder, unpack_encoder
 from src.packed_row import PackedRow
 from src.precision import DTYPES, Precision, layers_format
+from src.token_windows import TokenIds
+from src.transfers import on_cpu, on_device
 
 logger = logging.getLogger(__name__)
 # Lengths, in tokens, of the documents on which both ways must agree: shorter and longer than
@@ -42,7 +50,7 @@ class ForwardPass(Protocol):
     def micro_batches(self, lengths: Sequence[int], max_tokens: int) -> list[MicroBatch]:
         """Divide documents of these lengths, in tokens, into micro-batches."""
 
-    def logits(self, documents: Sequence[Sequence[int]]) -> Tensor:
+    def logits(self, documents: Sequence[TokenIds]) -> Tensor:
         """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
 
 
@@ -58,19 +66,17 @@ class PaddedForwardPass:
         return padded_micro_batches(lengths, max_tokens)
 
     @torch.inference_mode()
-    def logits(self, documents: Sequence[Sequence[int]]) -> Tensor:
+    def logits(self, documents: Sequence[TokenIds]) -> Tensor:
         """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
-        shape = len(documents), max(map(len, documents))
-        input_ids = torch.full(shape, self._pad_token_id)
-        attention_mask = torch.zeros(shape, dtype=torch.long)
-        for row, document in enumerate(documents):
-            input_ids[row, : len(document)] = torch.tensor(document)
-            attention_mask[row, : len(document)] = 1
+        lengths = torch.tensor([len(document) for document in documents])
+        attention_mask = (torch.arange(lengths.max().item()) < lengths[:, None]).long()
+        input_ids = torch.full_like(attention_mask, self._pad_token_id)
+        input_ids[attention_mask.bool()] = _end_to_end(documents)
         device = self._model.device
         logits = self._model(
-            input_ids=input_ids.to(device), attention_mask=attention_mask.to(device)
+            input_ids=on_device(input_ids, device), attention_mask=on_device(attention_mask, device)
         ).logits
-        return logits.float().cpu()
+        return on_cpu(logits.float())
 
 
 class PackedForwardPass:
@@ -84,23 +90,35 @@ class PackedForwardPass:
         self._device = model.device
 
     def micro_batches(self, lengths: Sequence[int], max_tokens: int) -> list[MicroBatch]:
-        """Divide documents of these lengths, in tokens, into micro-batches."""
-        return packed_micro_batches(lengths, max_tokens)
+        """Divide documents of these lengths, in tokens, into micro-batches.
+
+        A CPU's rows are short, and it pays to fill them; a GPU's attention gains by neighbours.
+        """
+        if self._device.type == "cpu":
+            return packed_micro_batches(lengths, max_tokens)
+        return neighbouring_micro_batches(lengths, max_tokens)
 
     @torch.inference_mode()
-    def logits(self, documents: Sequence[Sequence[int]]) -> Tensor:
+    def logits(self, documents: Sequence[TokenIds]) -> Tensor:
         """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
-        row = PackedRow([len(document) for document in documents], self._device)
-        input_ids = torch.tensor([[token for document in documents for token in document]])
-        logits = self._model(input_ids=input_ids.to(self._device), packed_row=row).logits
-        return logits.float().cpu()
+        places = sorted(range(len(documents)), key=lambda place: -len(documents[place]))
+        longest_first = [documents[place] for place in places]
+        row = PackedRow([len(document) for document in longest_first], self._device)
+        input_ids = on_device(_end_to_end(longest_first)[None], self._device)
+        logits = on_cpu(self._model(input_ids=input_ids, packed_row=row).logits.float())
+        return logits[torch.tensor(places).argsort()]
+
+
+def _end_to_end(documents: Sequence[TokenIds]) -> Tensor:
+    """Token ids [tokens] of all documents, one after the other."""
+    return torch.from_numpy(np.concatenate(documents, dtype=np.int64))
 
 
 def forward_pass_for(
     model: PreTrainedModel,
     max_length: int,
     precision: Precision = Precision.FP32,
-    sample_documents: Sequence[Sequence[int]] = (),
+    sample_documents: Sequence[TokenIds] = (),
 ) -> ForwardPass:
     """The packed way if `model` agrees with itself on it, else the padded one; the log says which.
 
@@ -149,14 +167,16 @@ def _packed(
 def set_precision(model: PreTrainedModel, precision: Precision, is_packed: bool) -> None:
     """Change `model`, in fp32, to `precision`; raises ModelError if it cannot be.
 
-    On the CPU, packed, the encoder's linear layers change and ModernBERT's layers go into fewer
-    steps; elsewhere and on the padded way the whole encoder changes. The head stays in fp32: half
+    ModernBERT's layers, packed, go into fewer steps. Of these, and of any packed encoder on a CPU,
+    the linear layers change; otherwise the whole encoder does. The head stays in fp32: half
     precision would round a regression's logit of 2011 to 2008 or 2016.
     """
-    if model.device.type == "cpu" and is_packed:
-        fuse_layers(model.base_model.encoder)
+    is_fused = is_packed and fuse_layers(model.base_model.encoder)
+    if is_packed and model.device.type == "cpu":
         make = Int8Linear if precision == Precision.INT8 else linear_layer
         replace_linear_layers(model.base_model, make, layers_format(precision))
+    elif is_fused:
+        replace_linear_layers(model.base_model, nn.Linear.to, layers_format(precision))
     elif precision in DTYPES:
         # Not the buffers: a rotary frequency rounded to bf16 turns a token 8,000 away by up to two
         # radians too many. transformers keeps them in fp32 as well.

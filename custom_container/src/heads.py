@@ -3,6 +3,7 @@
 Knows labels and scores; knows neither texts nor how logits are computed.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,16 +43,26 @@ class Head:
     threshold: float | None = None
     temperature: float = 1.0
 
-    def prediction(self, windows: Tensor) -> dict[str, Any]:
-        """The answer to a document from the logits [windows, labels] of its windows.
+    def predictions(self, logits: Tensor, windows: Sequence[int]) -> list[dict[str, Any] | None]:
+        """The answers to documents; document i has `windows[i]` of the logits [windows, labels].
 
         A document's scores are the mean of its windows' scores. The top_k labels come best first,
         scores rounded to six places. With a threshold, `predicted_classes` are the labels that
-        reach it, none to all of them.
+        reach it, none to all of them. A document whose logits are no numbers has no answer.
         """
-        scores = self.scores(windows / self.temperature).mean(dim=0).tolist()
-        # Equal scores keep the order of their label ids: sorting is stable.
-        best = sorted(range(len(scores)), key=lambda label_id: -scores[label_id])
+        # A sigmoid would make a number of infinity.
+        logits = logits.masked_fill(~logits.isfinite().all(dim=-1, keepdim=True), math.nan)
+        scores = torch.segment_reduce(
+            self.scores(logits / self.temperature), "mean", lengths=torch.tensor(windows)
+        )
+        # Equal scores keep the order of their label ids.
+        best = scores.sort(descending=True, stable=True).indices
+        return list(map(self._prediction, scores.tolist(), best.tolist()))
+
+    def _prediction(self, scores: list[float], best: list[int]) -> dict[str, Any] | None:
+        """The answer of a document from its labels' scores, the ids of the best labels first."""
+        if math.isnan(scores[0]):
+            return None
         prediction: dict[str, Any] = {"predicted_class": self.labels[best[0]]}
         if self.threshold is not None:
             prediction["predicted_classes"] = [

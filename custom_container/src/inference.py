@@ -87,7 +87,11 @@ def model_fn(
     logger.info("Micro-batches of up to %d tokens.", max_tokens)
     return Classifier(
         token_windows,
-        Scheduler(HalvingForwardPass(forward_pass, free_memory), max_tokens),
+        Scheduler(
+            HalvingForwardPass(forward_pass, free_memory),
+            max_tokens,
+            under_way=1 if device.type == "cpu" else 2,
+        ),
         head_for(folder.model.config, folder.labels, top_k),
     )
 

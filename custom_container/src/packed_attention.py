@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention.varlen import varlen_attn
+from torch.nn.attention.varlen import varlen_attn_out
 from transformers import AttentionInterface
 
 from src.cpu_operations import softmax_
@@ -53,7 +53,7 @@ def packed_attention(
 def attention_for(device: torch.device, dtype: torch.dtype) -> Attend:
     """The fastest of the ways below; a way that the device cannot go is never named.
 
-    varlen_attn needs half precision and compute capability 8.0; a T4 has 7.5.
+    varlen_attn_out needs half precision and compute capability 8.0; a T4 has 7.5.
     """
     if device.type == "cuda" and dtype != torch.float32:
         if torch.cuda.get_device_capability(device) >= (8, 0):
@@ -123,25 +123,28 @@ def attend_with_varlen(
     *,
     scaling: float,
     reach: int | None,
-    varlen: Callable[..., Tensor] = varlen_attn,
+    varlen: Callable[..., Tensor] = varlen_attn_out,
 ) -> Tensor:
-    """torch's flash attention for rows of documents: no mask, no padding, one kernel a layer.
+    """torch's flash attention for rows of documents: no mask, no padding, a kernel a length group.
 
     CUDA, compute capability 8.0, half precision. [heads, tokens, head_dim] in and out.
     """
-    either_side = -1 if reach is None else reach  # -1 is varlen_attn's word for no limit
-    ends, longest = row.cumulative_lengths, max(row.lengths)
-    attended = varlen(
-        query.transpose(0, 1),
-        key.transpose(0, 1),
-        value.transpose(0, 1),
-        ends,
-        ends,
-        longest,
-        longest,
-        scale=scaling,
-        window_size=(either_side, either_side),
-    )
+    either_side = -1 if reach is None else reach  # -1 is its word for no limit
+    query, key, value = (heads.transpose(0, 1) for heads in (query, key, value))
+    attended = torch.empty_like(query, memory_format=torch.contiguous_format)
+    for tokens, ends, longest in row.length_groups:
+        varlen(
+            attended[tokens],
+            query[tokens],
+            key[tokens],
+            value[tokens],
+            ends,
+            ends,
+            longest,
+            longest,
+            scale=scaling,
+            window_size=(either_side, either_side),
+        )
     return attended.transpose(0, 1)
 
 

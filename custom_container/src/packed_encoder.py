@@ -52,10 +52,9 @@ class PackedEncoder(nn.Module):
         """[tokens, hidden] to [documents, hidden]; sums in fp32, since bf16 cannot count to 300."""
         if not self._pools_mean:
             return states[row.first_tokens]
-        lengths = torch.tensor(row.lengths, device=states.device)
         sums = torch.zeros(len(row.lengths), states.shape[1], device=states.device)
         sums.index_add_(0, row.document_of_token, states.float())
-        return (sums / lengths[:, None]).to(states.dtype)
+        return (sums / row.cumulative_lengths.diff()[:, None]).to(states.dtype)
 
 
 def pack_encoder(model: PreTrainedModel) -> PreTrainedModel:

@@ -14,16 +14,19 @@ SECONDS_BETWEEN_LINES = 5.0
 class Progress:
     """The documents and tokens of one request; silent if it is over before the first line."""
 
-    def __init__(
-        self, documents: int, tokens: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._documents = documents
-        self._tokens = tokens
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._documents = 0
+        self._tokens = 0
         self._clock = clock
         self._documents_done = 0
         self._tokens_done = 0
         self._began = clock()
         self._next_line = self._began + SECONDS_BETWEEN_LINES
+
+    def expect(self, documents: int, tokens: int) -> None:
+        """Count what there is to do, more of it each time."""
+        self._documents += documents
+        self._tokens += tokens
 
     def advance(self, documents: int, tokens: int) -> None:
         """Count what was done since the last call, and log if it is time."""

@@ -5,9 +5,13 @@ Knows the tokenizer and the model's longest input; knows nothing of the model's 
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
-Window = list[int]
+# Of one document, or of a window of it: [tokens]. An array, so that micro-batches are put together
+# without a look at each of them.
+TokenIds = NDArray[np.int32]
 # Neighbouring windows share at least this part of their tokens, so that no sentence is only ever
 # seen cut in two.
 OVERLAP = 1 / 8
@@ -24,14 +28,14 @@ class TokenWindows:
         self._prefix, self._suffix = self._special_tokens()
         self._size = max_length - len(self._prefix) - len(self._suffix)
 
-    def __call__(self, texts: Sequence[str]) -> list[list[Window]]:
+    def __call__(self, texts: Sequence[str]) -> list[list[TokenIds]]:
         """The windows of each document, in order, each begun and ended by the special tokens."""
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [self._windows(encoding.ids) for encoding in encodings]
 
-    def _windows(self, ids: list[int]) -> list[Window]:
+    def _windows(self, ids: list[int]) -> list[TokenIds]:
         return [
-            [*self._prefix, *ids[start : start + self._size], *self._suffix]
+            np.array([*self._prefix, *ids[start : start + self._size], *self._suffix], np.int32)
             for start in window_starts(len(ids), self._size)
         ]
 

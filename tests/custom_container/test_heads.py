@@ -15,7 +15,7 @@ def head(problem_type=None, labels=("a", "b", "c"), **config):
 
 def test_without_a_problem_type_several_labels_exclude_each_other():
     """The scores are a softmax."""
-    prediction = head().prediction(torch.tensor([[0.0, 0.0, 20.0]]))
+    (prediction,) = head().predictions(torch.tensor([[0.0, 0.0, 20.0]]), [1])
 
     assert prediction["predicted_class"] == "c"
     assert sum(top["score"] for top in prediction["top_predictions"]) == pytest.approx(1)
@@ -25,7 +25,7 @@ def test_a_multi_label_model_gives_every_label_that_reaches_the_threshold():
     """Scores stand for themselves: two labels may both be almost sure."""
     logits = torch.tensor([[5.0, -5.0, 6.0]])
 
-    prediction = head("multi_label_classification").prediction(logits)
+    (prediction,) = head("multi_label_classification").predictions(logits, [1])
 
     assert prediction["predicted_classes"] == ["c", "a"]
     assert [top["class"] for top in prediction["top_predictions"]] == ["c", "a", "b"]
@@ -44,7 +44,7 @@ def test_the_threshold_is_the_configs(threshold, reached):
     """Lower lets more labels in, and none may be the answer."""
     logits = torch.tensor([[1.0, 0.0, -5.0]])
 
-    prediction = head("multi_label_classification", threshold=threshold).prediction(logits)
+    (prediction,) = head("multi_label_classification", threshold=threshold).predictions(logits, [1])
 
     assert prediction["predicted_classes"] == reached
 
@@ -52,14 +52,16 @@ def test_the_threshold_is_the_configs(threshold, reached):
 @pytest.mark.parametrize("problem_type", ["regression", None])
 def test_one_label_is_a_measured_value(problem_type):
     """The score is the logit itself, averaged over the windows."""
-    prediction = head(problem_type, labels=["amount"]).prediction(torch.tensor([[12.0], [13.0]]))
+    logits = torch.tensor([[12.0], [13.0]])
+
+    (prediction,) = head(problem_type, labels=["amount"]).predictions(logits, [2])
 
     assert prediction["top_predictions"] == [{"class": "amount", "score": 12.5}]
 
 
 def test_two_labels_are_a_choice():
     """A binary classifier has two logits and a softmax."""
-    prediction = head(labels=["no", "yes"]).prediction(torch.tensor([[0.0, 2.0]]))
+    (prediction,) = head(labels=["no", "yes"]).predictions(torch.tensor([[0.0, 2.0]]), [1])
 
     assert prediction["predicted_class"] == "yes"
     assert prediction["top_predictions"][0]["score"] == pytest.approx(0.880797)
@@ -69,7 +71,7 @@ def test_the_temperature_of_the_config_cools_scores_and_changes_no_class():
     """Logits are divided by it: at 2, a logit of 2 counts as 1."""
     logits = torch.tensor([[0.0, 2.0]])
 
-    prediction = head(labels=["no", "yes"], calibration_temperature=2.0).prediction(logits)
+    (prediction,) = head(labels=["no", "yes"], calibration_temperature=2.0).predictions(logits, [1])
 
     assert prediction["predicted_class"] == "yes"
     assert prediction["top_predictions"][0]["score"] == pytest.approx(0.731059)

@@ -10,7 +10,9 @@ def at(caplog):
     """A progress over 100 documents of 1,000 tokens whose time is set, and the lines it logs."""
     caplog.set_level("INFO")
     now = [0.0]
-    progress = Progress(100, 1000, clock=lambda: now[0])
+    progress = Progress(clock=lambda: now[0])
+    progress.expect(60, 700)
+    progress.expect(40, 300)
 
     def advance(seconds, documents, tokens):
         now[0] = seconds

@@ -65,8 +65,13 @@ def documents(*ids, length=1):
 
 
 def answers(submission):
-    """The token ids that a submission was answered with."""
-    return [int(logits) for logits in submission.result()]
+    """The token ids that a submission was answered with, in the order of its documents."""
+    answered = {
+        place: int(logits)
+        for micro_batch, rows in submission.result()
+        for place, logits in zip(micro_batch, rows, strict=True)
+    }
+    return [answered[place] for place in range(len(answered))]
 
 
 def test_documents_of_different_requests_share_a_micro_batch(forward_pass, held):

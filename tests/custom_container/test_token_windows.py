@@ -34,7 +34,7 @@ def test_a_short_document_is_encoded_as_the_tokenizer_does(tokenizer):
 
     ((window,),) = TokenWindows(tokenizer, 128)([text])
 
-    assert window == AutoTokenizer.from_pretrained(tokenizer.name_or_path)(text).input_ids
+    assert window.tolist() == AutoTokenizer.from_pretrained(tokenizer.name_or_path)(text).input_ids
 
 
 def test_a_long_document_loses_nothing_to_the_tokenizers_truncation(tokenizer):
@@ -48,5 +48,5 @@ def test_a_long_document_loses_nothing_to_the_tokenizers_truncation(tokenizer):
     starts = window_starts(300, 126)
     tokens = {}
     for start, window in zip(starts, windows, strict=True):
-        tokens |= {start + offset: token for offset, token in enumerate(window[1:-1])}
+        tokens |= {start + offset: token for offset, token in enumerate(window[1:-1].tolist())}
     assert tokenizer.decode([tokens[position] for position in range(300)]).strip() == text
