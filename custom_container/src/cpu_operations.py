@@ -61,6 +61,11 @@ def add_(stream: Tensor, update: Tensor) -> Tensor:
     return stream
 
 
+def added_norm(stream: Tensor, update: Tensor, norm: nn.LayerNorm, dtype: torch.dtype) -> Tensor:
+    """`add_`, and then `layer_norm` of the stream."""
+    return layer_norm(add_(stream, update), norm, dtype)
+
+
 def rotated_heads(product: Tensor, head_dim: int, cosines: Tensor, sines: Tensor) -> Tensor:
     """Queries, keys and values [3, heads, tokens, head_dim] of `product` [tokens, 3 x hidden].
 

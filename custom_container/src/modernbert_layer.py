@@ -1,4 +1,4 @@
-"""ModernBERT's encoder layer in fewer steps on a CPU, in the place of transformers' own.
+"""ModernBERT's encoder layer in fewer steps, in the place of transformers' own.
 
 The same arithmetic on the same weights: products of matrices by the linear layers it takes over,
 attention by the packed rows' own, and what lies between them by one kernel each. The residual
@@ -6,23 +6,32 @@ stream stays fp32 and is changed in place. Knows ModernBERT's layer; knows neith
 nor how documents are packed.
 """
 
+import logging
+from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.modernbert.modeling_modernbert import ModernBertEncoderLayer
 
-from src.cpu_operations import add_, gelu_gated, layer_norm, rotated_heads
+from src import cpu_operations
 from src.linear_layers import input_format
 from src.packed_attention import attention_for
 from src.packed_row import PackedRow
 
+logger = logging.getLogger(__name__)
+
 
 class FusedLayer(nn.Module):
-    """In the place of one ModernBertEncoderLayer whose activation is gelu."""
+    """In the place of one ModernBertEncoderLayer whose activation is gelu.
 
-    def __init__(self, layer: ModernBertEncoderLayer) -> None:
+    `operations` is the module of the device's kernels, cpu_operations or gpu_operations.
+    """
+
+    def __init__(self, layer: ModernBertEncoderLayer, operations: ModuleType) -> None:
         super().__init__()
+        self._operations = operations
         attention, mlp = layer.attn, layer.mlp
         self.attention_type = layer.attention_type
         self._head_dim = attention.head_dim
@@ -45,27 +54,51 @@ class FusedLayer(nn.Module):
         """The stream [1, tokens, hidden], fp32, changed in place."""
         stream = hidden_states[0]
         cosines, sines = (angles[0] for angles in position_embeddings)
-        add_(stream, self._attended(stream, cosines, sines, packed_row))
-        normed = layer_norm(stream, self.mlp_norm, input_format(self.mlp_in))
-        add_(stream, self.mlp_out(gelu_gated(self.mlp_in(normed))))
+        operations = self._operations
+        attended = self._attended(stream, cosines, sines, packed_row)
+        dtype = input_format(self.mlp_in)
+        normed = operations.added_norm(stream, attended, self.mlp_norm, dtype)
+        operations.add_(stream, self.mlp_out(operations.gelu_gated(self.mlp_in(normed))))
         return hidden_states
 
     def _attended(self, stream: Tensor, cosines: Tensor, sines: Tensor, row: PackedRow) -> Tensor:
         """What attention adds to the stream [tokens, hidden]."""
         dtype = input_format(self.qkv)
         if isinstance(self.attention_norm, nn.LayerNorm):
-            normed = layer_norm(stream, self.attention_norm, dtype)
+            normed = self._operations.layer_norm(stream, self.attention_norm, dtype)
         else:
             normed = stream.to(dtype)
-        query, key, value = rotated_heads(self.qkv(normed), self._head_dim, cosines, sines)
+        query, key, value = self._operations.rotated_heads(
+            self.qkv(normed), self._head_dim, cosines, sines
+        )
         attend = attention_for(query.device, query.dtype)
         scaling = self._head_dim**-0.5
         attended = attend(query, key, value, row, scaling=scaling, reach=self._reach)
         return self.attention_out(attended.transpose(0, 1).flatten(1))
 
 
-def fuse_layers(encoder: PreTrainedModel) -> None:
-    """Put ModernBERT's layers on a CPU into fewer steps; leave alone whatever is not just that."""
+def fuse_layers(encoder: PreTrainedModel) -> bool:
+    """Put ModernBERT's layers into fewer steps; leave alone, and give False, whatever differs."""
     config = encoder.config
-    if config.model_type == "modernbert" and config.hidden_activation == "gelu":
-        encoder.layers = nn.ModuleList(FusedLayer(layer) for layer in encoder.layers)
+    if config.model_type != "modernbert" or config.hidden_activation != "gelu":
+        return False
+    operations = _operations_for(encoder.device)
+    if operations is None:
+        return False
+    encoder.layers = nn.ModuleList(FusedLayer(layer, operations) for layer in encoder.layers)
+    return True
+
+
+def _operations_for(device: torch.device) -> ModuleType | None:
+    """The device's kernels; None on a GPU where they cannot be compiled."""
+    if device.type == "cpu":
+        return cpu_operations
+    try:
+        from src import gpu_operations  # noqa: PLC0415
+
+        gpu_operations.gelu_gated(torch.ones(1, 2, device=device))
+    except Exception as error:
+        # Whatever is missing, Triton or the C compiler it calls: it is slower without, no more.
+        logger.warning("No kernels for this GPU: %s: %s", type(error).__name__, error)
+        return None
+    return gpu_operations

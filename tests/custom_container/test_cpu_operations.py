@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from src.cpu_operations import (
     add_,
+    added_norm,
     dequantized,
     gelu_gated,
     layer_norm,
@@ -81,6 +82,18 @@ def test_an_update_is_added_in_place(dtype):
     expected = stream + update.float()
 
     assert add_(stream, update) is stream
+    torch.testing.assert_close(stream, expected)
+
+
+@FORMATS
+def test_the_norm_of_an_updated_stream_is_torchs(dtype):
+    """The stream is changed in place, and the norm is that of the sum before it is rounded."""
+    norm = nn.LayerNorm(96, eps=1e-5)
+    stream, update = torch.randn(17, 96), torch.randn(17, 96).to(dtype)
+    expected = stream + update.float()
+
+    with torch.inference_mode():
+        assert_near(added_norm(stream, update, norm, dtype), norm(expected))
     torch.testing.assert_close(stream, expected)
 
 

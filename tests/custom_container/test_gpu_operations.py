@@ -1,0 +1,90 @@
+"""The GPU's kernels: each step is torch's own arithmetic, in every format.
+
+On a machine without a GPU, Triton's interpreter runs them on the CPU (conftest.py).
+"""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+pytest.importorskip("triton")
+from src.gpu_operations import add_, added_norm, gelu_gated, layer_norm, rotated_heads  # noqa: E402
+
+FORMATS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """The same random numbers in every test, on the device."""
+    torch.manual_seed(0)
+    torch.set_default_device(DEVICE)
+    yield
+    torch.set_default_device(None)
+
+
+def assert_near(got, expected):
+    """Within one rounding of the format that was asked for; the interpreter cuts off instead."""
+    tolerance = {torch.float32: 2e-6, torch.bfloat16: 2**-7}[got.dtype]
+    torch.testing.assert_close(got.float(), expected, rtol=tolerance, atol=tolerance)
+
+
+@FORMATS
+@pytest.mark.parametrize("bias", [True, False])
+def test_layer_norm_is_torchs(dtype, bias):
+    """With and without a bias, of a size that is no power of two."""
+    norm = nn.LayerNorm(96, eps=1e-5, bias=bias)
+    for weights in norm.parameters():
+        nn.init.normal_(weights)
+    stream = 3 * torch.randn(17, 96) + 1
+
+    with torch.inference_mode():
+        assert_near(layer_norm(stream, norm, dtype), norm(stream))
+
+
+@FORMATS
+def test_an_update_is_added_in_place(dtype):
+    """The stream is the same tensor, in fp32."""
+    stream, update = torch.randn(17, 96), torch.randn(17, 96).to(dtype)
+    expected = stream + update.float()
+
+    assert add_(stream, update) is stream
+    torch.testing.assert_close(stream, expected)
+
+
+@FORMATS
+def test_the_norm_of_an_updated_stream_is_torchs(dtype):
+    """The stream is changed in place, and the norm is that of the sum before it is rounded."""
+    norm = nn.LayerNorm(96, eps=1e-5)
+    stream, update = torch.randn(17, 96), torch.randn(17, 96).to(dtype)
+    expected = stream + update.float()
+
+    with torch.inference_mode():
+        assert_near(added_norm(stream, update, norm, dtype), norm(expected))
+    torch.testing.assert_close(stream, expected)
+
+
+@FORMATS
+@pytest.mark.parametrize("heads", [3, 4])
+def test_queries_and_keys_turn_by_their_positions_angles(dtype, heads):
+    """Halves of a head are the two coordinates; values keep theirs."""
+    product = torch.randn(17, 3 * heads * 16).to(dtype)
+    angles = torch.rand(17, 8).repeat(1, 2)
+    cosines, sines = angles.cos(), angles.sin()
+    parts = product.float().view(17, 3, heads, 16).permute(1, 2, 0, 3)
+    turned = torch.cat([-parts[..., 8:], parts[..., :8]], dim=-1)
+    expected = parts * cosines + turned * sines
+    expected[2] = parts[2]
+
+    assert_near(rotated_heads(product, 16, cosines, sines), expected)
+
+
+@FORMATS
+@pytest.mark.parametrize("size", [1, 80, 1152])
+def test_the_left_half_gates_the_right_one_through_gelu(dtype, size):
+    """The exact gelu, of sizes below and beyond what a program takes at once."""
+    product = torch.randn(5, 2 * size).to(dtype)
+    left, right = product.float().chunk(2, dim=-1)
+
+    assert_near(gelu_gated(product), functional.gelu(left) * right)
