@@ -214,17 +214,24 @@ class Stack:
             self._sleep(_POLL_IN_SECONDS)
 
     def _follow(self, stack_id: str, seen: set[str]) -> Iterator[StackEvent]:
-        cause = None
+        """
+        Yield each event that was not *seen*; raise StackFailed where the change ends badly.
+
+        DescribeStacks may still answer with the status before the change: another than
+        DELETE_COMPLETE, which nothing follows, is believed once an event has told it.
+        """
+        cause, told = None, {"DELETE_COMPLETE"}
         while True:
             # The status is read before the events: once it is final, the events are complete.
-            description = self._describe(stack_id)
+            status = _status_in(self._describe(stack_id))
             for event in self._events(stack_id):
                 if event.event_id not in seen:
                     seen.add(event.event_id)
                     cause = cause or (event if event.is_cause else None)
+                    if event.is_of_stack:
+                        told.add(event.status)
                     yield event
-            status = _status_in(description)
-            if not status.endswith("_IN_PROGRESS"):
+            if status in told and not status.endswith("_IN_PROGRESS"):
                 break
             self._sleep(_POLL_IN_SECONDS)
         if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:

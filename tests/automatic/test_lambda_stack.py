@@ -13,6 +13,7 @@ from batch_transform.stack_console import take_down
 
 STARTED = datetime(2026, 11, 1, tzinfo=UTC)
 STACK_ID = "arn:aws:cloudformation:us-east-1:000000000000:stack/requests/1"
+OF_STACK = "AWS::CloudFormation::Stack"
 PROPOSED = ChangeSet("deploy", is_new_stack=True, changes=[])
 
 
@@ -26,7 +27,7 @@ class CloudFormation:
                 "EventId": str(number),
                 "Timestamp": STARTED + timedelta(seconds=number),
                 "LogicalResourceId": logical_id,
-                "ResourceType": "AWS::SQS::Queue",
+                "ResourceType": OF_STACK if logical_id == "requests" else "AWS::SQS::Queue",
                 "ResourceStatus": status,
                 "ResourceStatusReason": reason,
             }
@@ -38,6 +39,7 @@ class CloudFormation:
         self.calls: list[str] = []
         self.failures: dict[str, BaseException] = {}
         self.looks_while_made = 0
+        self.looks_before_events = 0
 
     def describe_stacks(self, **_request: Any) -> dict[str, Any]:
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
@@ -49,7 +51,9 @@ class CloudFormation:
         return self
 
     def paginate(self, **_request: Any) -> Iterator[dict[str, Any]]:
-        yield {"StackEvents": self._events[::-1] if self._executed else []}
+        is_late = self._executed and self.looks_before_events > 0
+        self.looks_before_events -= is_late
+        yield {"StackEvents": self._events[::-1] if self._executed and not is_late else []}
 
     def describe_change_set(self, **request: Any) -> dict[str, Any]:
         self._check(request)
@@ -104,6 +108,7 @@ def test_a_failed_stack_tells_the_first_cause_and_not_the_last_symptom() -> None
             ("RequestQueue", "CREATE_FAILED", "the queue name is taken"),
             ("requests", "ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create: …"),
             ("RequestLogs", "DELETE_FAILED", "something else"),
+            ("requests", "ROLLBACK_COMPLETE", ""),
         ],
     )
     with pytest.raises(StackFailed) as failed:
@@ -118,10 +123,28 @@ def test_every_event_is_told_once_in_order() -> None:
     """The events of each look hold those of the look before."""
     cloudformation = CloudFormation(
         ["CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"],
-        [("A", "CREATE_IN_PROGRESS", ""), ("A", "CREATE_COMPLETE", "")],
+        [("A", "CREATE_IN_PROGRESS", ""), ("requests", "CREATE_COMPLETE", "")],
     )
     told = [event.status for event in stack(cloudformation).carry_out(PROPOSED)]
     assert told == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
+
+
+@pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
+def test_the_status_before_the_change_is_not_taken_for_its_end(status: str) -> None:
+    """CloudFormation may answer with it for a moment: neither a success nor a failure yet."""
+    steps = ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"]
+    cloudformation = CloudFormation(
+        [status, status, status, *steps], [("requests", step, "") for step in steps]
+    )
+    cloudformation.looks_before_events = 2
+    told = [event.status for event in stack(cloudformation).carry_out(PROPOSED)]
+    assert told == steps
+
+
+def test_a_stack_that_leaves_no_events_is_gone_all_the_same() -> None:
+    """One that held nothing but a proposal, for instance."""
+    cloudformation = CloudFormation(["REVIEW_IN_PROGRESS", "DELETE_COMPLETE"])
+    assert list(stack(cloudformation).take_down()) == []
 
 
 @pytest.mark.parametrize(
