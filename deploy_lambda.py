@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,7 @@ from batch_transform.command_line import (
 )
 from batch_transform.lambda_deployment import DeploymentSettings, plan_deployment
 from batch_transform.lambda_stack import Stack
-from batch_transform.stack_console import deploy, print_outputs, take_down
-from batch_transform.terminal import print_json
+from batch_transform.stack_console import deploy, print_outputs, show_changes, take_down
 
 INSTANCE_TYPES = ("ml.g5.xlarge", "ml.g4dn.xlarge", "ml.g6.xlarge", "ml.m5.xlarge", "ml.c5.2xlarge")
 
@@ -122,11 +120,10 @@ def main(
         return
     settings = DeploymentSettings(region=clients.region, **values)
     plan = plan_deployment(clients, settings, Path(__file__).parent)
-    changes = deploy(clients, stack, plan, confirm, dry_run=dry_run)
     if dry_run:
-        if as_json:
-            print_json([asdict(change) for change in changes])
+        show_changes(stack, plan, as_json=as_json)
         return
+    deploy(clients, stack, plan, confirm)
     outputs = stack.outputs()
     if write_env:
         write_to_env_file("SQS_QUEUE_URL", outputs["QueueUrl"])
