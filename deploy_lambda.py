@@ -1,12 +1,12 @@
 """Deploy automatic batch transform (queue, functions, alarms) as one CloudFormation stack."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
     bucket_option,
@@ -24,6 +24,7 @@ from batch_transform.command_line import (
 )
 from batch_transform.lambda_deployment import DeploymentSettings, plan_deployment
 from batch_transform.lambda_stack import Stack
+from batch_transform.outages import Patience
 from batch_transform.stack_console import deploy, print_outputs, show_changes, take_down
 
 INSTANCE_TYPES = ("ml.g5.xlarge", "ml.g4dn.xlarge", "ml.g6.xlarge", "ml.m5.xlarge", "ml.c5.2xlarge")
@@ -114,7 +115,7 @@ def main(
     if deleting and dry_run:
         raise click.UsageError("--dry-run shows what deploying would change: leave out --delete")
     clients = AwsClients(region, values["kms_key_id"], values["tags"])
-    stack = Stack(clients.cloudformation, stack_name, time.sleep)
+    stack = Stack(clients.cloudformation, stack_name, Patience(tell=terminal.say))
     if deleting:
         take_down(stack, confirm)
         return

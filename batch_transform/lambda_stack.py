@@ -1,12 +1,12 @@
 """
 One CloudFormation stack by change sets: propose, carry out, follow, read, take down.
 
-Knows CloudFormation; knows nothing of what the template holds. The client and the clock are
-arguments.
+Knows CloudFormation; knows nothing of what the template holds. The client and the patience to
+watch are arguments.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from batch_transform.aws import AwsError, error_code
 from batch_transform.errors import AwsRefused, StackFailed
+from batch_transform.outages import Patience
 from batch_transform.tags import tag_list
 
 _POLL_IN_SECONDS = 1.0
@@ -94,10 +95,10 @@ class StackEvent:
 class Stack:
     """A stack, by its name."""
 
-    def __init__(self, cloudformation: Any, name: str, sleep: Callable[[float], None]) -> None:
+    def __init__(self, cloudformation: Any, name: str, patience: Patience) -> None:
         self._cloudformation = cloudformation
         self.name = name
-        self._sleep = sleep
+        self._patience = patience
 
     def propose(
         self,
@@ -211,7 +212,7 @@ class Stack:
             )
             if description["Status"] not in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
                 return description
-            self._sleep(_POLL_IN_SECONDS)
+            self._patience.sleep(_POLL_IN_SECONDS)
 
     def _follow(self, stack_id: str, seen: set[str]) -> Iterator[StackEvent]:
         """
@@ -222,9 +223,8 @@ class Stack:
         """
         cause, told = None, {"DELETE_COMPLETE"}
         while True:
-            # The status is read before the events: once it is final, the events are complete.
-            status = _status_in(self._describe(stack_id))
-            for event in self._events(stack_id):
+            status, events = self._patience.outlast(lambda: self._look(stack_id))
+            for event in events:
                 if event.event_id not in seen:
                     seen.add(event.event_id)
                     cause = cause or (event if event.is_cause else None)
@@ -233,9 +233,13 @@ class Stack:
                     yield event
             if status in told and not status.endswith("_IN_PROGRESS"):
                 break
-            self._sleep(_POLL_IN_SECONDS)
+            self._patience.sleep(_POLL_IN_SECONDS)
         if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"}:
             raise StackFailed(_failure(self.name, status, cause))
+
+    def _look(self, stack_id: str) -> tuple[str, list[StackEvent]]:
+        """Return status and events, in this order: once it is final, they are complete."""
+        return _status_in(self._describe(stack_id)), self._events(stack_id)
 
     def _left(self, change_set: ChangeSet, error: BaseException) -> str:
         remedy = (

@@ -57,6 +57,6 @@ class Patience:
 
 def _announced(error: Exception) -> str:
     return (
-        f"{explain(error)}; asking again for {LONGEST_OUTAGE_IN_HOURS} hours, as jobs go on "
-        "without this machine"
+        f"{explain(error)}; asking again for {LONGEST_OUTAGE_IN_HOURS} hours, as what has begun at "
+        "AWS goes on without this machine"
     )

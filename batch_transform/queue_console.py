@@ -4,12 +4,11 @@ The queue as an operator sees it on a terminal: what waits, what was set aside, 
 Knows what is asked and told; the queue itself, the jobs and the results are next door.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 
 from batch_transform import terminal
-from batch_transform.aws import AwsClients
+from batch_transform.aws import AwsClients, AwsError, explain
 from batch_transform.errors import JobMayRun
 from batch_transform.naming import requested_job_prefix
 from batch_transform.outages import Patience
@@ -50,14 +49,15 @@ def follow_request(
 ) -> None:
     """Wait for a request's job and its results and print them; raise where it is not completed."""
     terminal.say(f"waiting for the job {sent.job_name}")
+    patience = Patience(tell=terminal.say)
     try:
-        await_job(clients.sagemaker, queue, sent, time.sleep)
-        job = follow(clients, sent.job_name, Patience(tell=terminal.say))
-        summary = await_results(clients.s3, job, time.sleep)
+        await_job(clients.sagemaker, queue, sent, patience)
+        job = follow(clients, sent.job_name, patience)
+        summary = await_results(clients.s3, job, patience)
     except KeyboardInterrupt:
-        raise JobMayRun(
-            f"no longer waiting; the request {sent.message.request_id} stands, and so does its job"
-        ) from None
+        raise JobMayRun(_stands(sent)) from None
+    except AwsError as error:
+        raise JobMayRun(f"{explain(error)}\n{_stands(sent)}") from error
     if as_json:
         terminal.print_json(summary)
     elif "classes" in summary:
@@ -65,3 +65,12 @@ def follow_request(
     else:
         terminal.print_job(job)
     check_completed(job)
+
+
+def _stands(sent: SentRequest) -> str:
+    status_script = "python check_batch_transform_status.py"
+    return (
+        f"no longer waiting; the request {sent.message.request_id} stands, and so does its job.\n"
+        f"see whether it waits: {status_script} --queue\n"
+        f"follow its job:       {status_script} --job-name {sent.job_name} --watch"
+    )

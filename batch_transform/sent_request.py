@@ -5,13 +5,13 @@ Looks from outside, at the queue, at SageMaker and at S3; knows nothing of the f
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from batch_transform.errors import IncompleteOutput, RefusedRequest
 from batch_transform.naming import JobFolder, requested_job_name
+from batch_transform.outages import Patience
 from batch_transform.request_queue import DeadLetter, RequestQueue
 from batch_transform.s3_objects import read_object
 from batch_transform.transform_job import TransformJob, find_job
@@ -45,7 +45,7 @@ def await_job(
     sagemaker: Any,
     queue: RequestQueue,
     sent: SentRequest,
-    sleep: Callable[[float], None],
+    patience: Patience,
 ) -> TransformJob:
     """
     Return the job of a request as soon as it exists, however long it waits for capacity.
@@ -56,12 +56,12 @@ def await_job(
     """
     polls = count()
     letters: list[DeadLetter] = []
-    while (job := _find_own_job(sagemaker, sent)) is None:
+    while (job := patience.outlast(lambda: _find_own_job(sagemaker, sent))) is None:
         is_due = next(polls) % _POLLS_A_READING == 0
-        if is_due or queue.count_dead_letters() != len(letters):
-            letters = queue.dead_letters()
+        if is_due or patience.outlast(queue.count_dead_letters) != len(letters):
+            letters = patience.outlast(queue.dead_letters)
             _check_not_among(letters, sent)
-        sleep(_POLL_IN_SECONDS)
+        patience.sleep(_POLL_IN_SECONDS)
     return job
 
 
@@ -77,7 +77,7 @@ def _check_not_among(letters: list[DeadLetter], sent: SentRequest) -> None:
             raise RefusedRequest([f"the request was set aside: {reason}"])
 
 
-def await_results(s3: Any, job: TransformJob, sleep: Callable[[float], None]) -> dict[str, Any]:
+def await_results(s3: Any, job: TransformJob, patience: Patience) -> dict[str, Any]:
     """
     Return the summary of a job that ended, once the completion function has written it.
 
@@ -85,9 +85,9 @@ def await_results(s3: Any, job: TransformJob, sleep: Callable[[float], None]) ->
     """
     place = JobFolder.of_job(job.output_uri, job.name).summary
     for _ in range(round(LONGEST_WAIT_FOR_RESULTS_IN_SECONDS / _POLL_IN_SECONDS)):
-        if (summary := read_object(s3, place)) is not None:
+        if (summary := patience.outlast(lambda: read_object(s3, place))) is not None:
             return json.loads(summary)
-        sleep(_POLL_IN_SECONDS)
+        patience.sleep(_POLL_IN_SECONDS)
     raise IncompleteOutput(
         f"the job {job.name} is {job.status}, but its results were not consolidated. Do it here: "
         f"python check_batch_transform_status.py --job-name {job.name} --consolidate"

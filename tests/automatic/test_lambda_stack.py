@@ -1,6 +1,6 @@
 """The stack's change sets, and what is told when CloudFormation fails."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from batch_transform.errors import AwsRefused, StackFailed, StackGoesOn
 from batch_transform.lambda_stack import ChangeSet, Stack
+from batch_transform.outages import Patience
 from batch_transform.stack_console import take_down
 
 STARTED = datetime(2026, 11, 1, tzinfo=UTC)
@@ -42,6 +43,8 @@ class CloudFormation:
         self.looks_before_events = 0
 
     def describe_stacks(self, **_request: Any) -> dict[str, Any]:
+        if self._executed and (outage := self.failures.pop("watching", None)):
+            raise outage
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         if status == "missing":
             raise refused("ValidationError", "Stack with id x does not exist")
@@ -94,8 +97,13 @@ def refused(code: str, message: str) -> ClientError:
 
 
 def stack(cloudformation: CloudFormation) -> Stack:
-    """Return a stack that never sleeps."""
-    return Stack(cloudformation, "requests", sleep=lambda _seconds: None)
+    """Return a stack whose watcher never sleeps."""
+    return watched_by(lambda _seconds: None, cloudformation)
+
+
+def watched_by(sleep: Callable[[float], None], cloudformation: CloudFormation) -> Stack:
+    """Return a stack whose watcher passes the time in *sleep*, and hears of no outage."""
+    return Stack(cloudformation, "requests", Patience(tell=pytest.fail, sleep=sleep))
 
 
 def test_a_failed_stack_tells_the_first_cause_and_not_the_last_symptom() -> None:
@@ -139,6 +147,17 @@ def test_the_status_before_the_change_is_not_taken_for_its_end(status: str) -> N
     cloudformation.looks_before_events = 2
     told = [event.status for event in stack(cloudformation).carry_out(PROPOSED)]
     assert told == steps
+
+
+def test_an_outage_does_not_end_the_watching() -> None:
+    """CloudFormation goes on meanwhile; the operator hears of both."""
+    told: list[str] = []
+    cloudformation = CloudFormation(["UPDATE_COMPLETE"], [("requests", "UPDATE_COMPLETE", "")])
+    cloudformation.failures["watching"] = EndpointConnectionError(endpoint_url="https://x")
+    patient = Patience(tell=told.append, sleep=lambda _seconds: None)
+    steps = list(Stack(cloudformation, "requests", patient).carry_out(PROPOSED))
+    assert [step.status for step in steps] == ["UPDATE_COMPLETE"]
+    assert "what has begun at AWS goes on" in told[0]
 
 
 def test_a_stack_that_leaves_no_events_is_gone_all_the_same() -> None:
@@ -218,7 +237,7 @@ def test_a_proposal_interrupted_while_it_is_made_is_withdrawn(
     """As soon as CloudFormation lets it; of a stack that was there nothing else goes."""
     cloudformation = CloudFormation([status, "REVIEW_IN_PROGRESS"])
     cloudformation.looks_while_made = 3
-    interrupted = Stack(cloudformation, "requests", InterruptedSleep(each_time=False))
+    interrupted = watched_by(InterruptedSleep(each_time=False), cloudformation)
     with pytest.raises(KeyboardInterrupt):
         interrupted.propose("deploy", "template", {}, {})
     assert cloudformation.calls == withdrawn
@@ -244,7 +263,7 @@ def test_what_a_second_interrupt_leaves_is_told(status: str, remedy: str) -> Non
     """The operator wants to go, and learns how to remove it."""
     cloudformation = CloudFormation([status])
     cloudformation.looks_while_made = 3
-    impatient = Stack(cloudformation, "requests", InterruptedSleep(each_time=True))
+    impatient = watched_by(InterruptedSleep(each_time=True), cloudformation)
     with pytest.raises(StackFailed, match=remedy):
         impatient.propose("deploy", "template", {}, {})
 
@@ -277,7 +296,7 @@ def test_a_stack_that_somebody_else_made_meanwhile_is_not_deleted() -> None:
 def test_who_stops_watching_learns_that_cloudformation_goes_on() -> None:
     """Ctrl-C takes nothing back once the stack is being changed."""
     cloudformation = CloudFormation(["DELETE_IN_PROGRESS"])
-    watched = Stack(cloudformation, "requests", InterruptedSleep(each_time=False))
+    watched = watched_by(InterruptedSleep(each_time=False), cloudformation)
     with pytest.raises(StackGoesOn, match="CloudFormation has begun of requests goes on"):
         take_down(watched, confirm=lambda _question: None)
     assert cloudformation.calls == ["delete_stack"]

@@ -1,16 +1,19 @@
 """What a sender learns of a request: its job, its results, or why there is neither."""
 
+import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from batch_transform.errors import IncompleteOutput, RefusedRequest
 from batch_transform.naming import S3Uri
+from batch_transform.outages import Patience
 from batch_transform.request_queue import DeadLetter
 from batch_transform.sent_request import SentRequest, await_job, await_results
 from batch_transform.transform_job import TransformJob
@@ -85,9 +88,14 @@ class Queue:
             self._looks.pop(0)
 
 
+def patience(sleep: Callable[[float], None]) -> Patience:
+    """Return that of somebody who passes the time in *sleep*, and hears of no outage."""
+    return Patience(tell=pytest.fail, sleep=sleep)
+
+
 def wait(looks_without: int, queue: Queue, sent: SentRequest = SENT) -> TransformJob:
     """Wait for a job that is there from a given look on."""
-    return await_job(SageMaker(looks_without), queue, sent, queue.next_look)
+    return await_job(SageMaker(looks_without), queue, sent, patience(queue.next_look))
 
 
 def test_a_dead_letter_of_the_same_words_is_not_taken_for_ones_own() -> None:
@@ -142,7 +150,7 @@ def test_a_job_that_no_message_asked_for_is_not_taken_for_ones_own() -> None:
     sagemaker = SageMaker(0, request_digest=None)
     queue = Queue([letter(SENT.message_id)])
     with pytest.raises(RefusedRequest, match="no text"):
-        await_job(sagemaker, queue, SENT, queue.next_look)
+        await_job(sagemaker, queue, SENT, patience(queue.next_look))
 
 
 class NoResults:
@@ -159,5 +167,42 @@ def test_results_are_awaited_for_as_long_as_they_may_take() -> None:
     )
     slept: list[float] = []
     with pytest.raises(IncompleteOutput, match="--consolidate"):
-        await_results(NoResults(), JOB, slept.append)
+        await_results(NoResults(), JOB, patience(slept.append))
     assert sum(slept) > int(timeout)
+
+
+class Unreliable:
+    """A client each of whose calls fails the first time, as on a network that comes and goes."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._failed: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            if name not in self._failed:
+                self._failed.add(name)
+                raise EndpointConnectionError(endpoint_url="https://aws")
+            return getattr(self._client, name)(**request)
+
+        return call
+
+
+class Results:
+    """S3 that holds every object one asks for."""
+
+    def list_objects_v2(self, Prefix: str, **_request: Any) -> dict[str, Any]:  # noqa: N803
+        return {"Contents": [{"Key": Prefix, "ETag": "tag"}]}
+
+    def get_object(self, **_request: Any) -> dict[str, Any]:
+        return {"Body": io.BytesIO(b'{"documents": 1}')}
+
+
+def test_an_outage_does_not_end_the_waiting() -> None:
+    """A request may wait for days, and a sender's network fails meanwhile: each time it is told."""
+    told: list[str] = []
+    queue = Queue([])
+    patient = Patience(tell=told.append, sleep=queue.next_look)
+    assert await_job(Unreliable(SageMaker(2)), Unreliable(queue), SENT, patient) == JOB
+    assert await_results(Unreliable(Results()), JOB, patient) == {"documents": 1}
+    assert len(told) == len(["the job", "the dead letters", "their number", "the results"])
