@@ -33,6 +33,8 @@ from batch_transform.transform_request import Request, create_model_request
 _KMS_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+")
 _MORE_THAN_ITSELF = re.compile(r"[*?]|\$\{")
 """What IAM takes for other text, or any: a role bound to such a prefix is bound to another."""
+_NOT_IN_A_POLICY = re.compile(r"[^\t\n\r\x20-\xff]")
+"""What no IAM policy may hold (botocore, PutRolePolicy): the stack would fail at its roles."""
 TEMPLATE = "lambda_batch_transform_template.yaml"
 
 
@@ -87,6 +89,11 @@ class DeploymentSettings:
                 yield (
                     f"{flag}: {place} holds {wildcard[0]!r}, by which the functions' roles would "
                     "allow other places than this: choose a prefix without"
+                )
+            if strange := _NOT_IN_A_POLICY.search(place.key):
+                yield (
+                    f"{flag}: {place} holds {strange[0]!r}, which no IAM policy may hold, and so "
+                    "not the functions' roles: choose a prefix without"
                 )
         yield from overlap_problems(self.input_uri, self.output_uri)
         yield from self._misplaced()

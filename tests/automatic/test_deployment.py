@@ -198,6 +198,7 @@ def test_a_local_artifact_is_uploaded_by_content(site: Site) -> None:
         (("--s3-input-prefix", "/"), 2, "--s3-input-prefix"),
         (("--s3-input-prefix", "in*"), 2, "in*/ holds '*', by which the functions' roles"),
         (("--s3-output-prefix", "${aws:username}"), 2, "/ holds '${'"),
+        (("--s3-input-prefix", "входящие"), 2, "which no IAM policy may hold"),
         (("--s3-prefix", "input/code"), 2, "--s3-prefix: s3://legal-documents/input/code/ lies"),
         (("--s3-prefix", "output"), 2, "where a message can have it overwritten"),
         (
