@@ -66,6 +66,7 @@ _CODE_ADVICE = {
     "ExpiredTokenException": _EXPIRED,
     "InvalidAccessKeyId": _UNKNOWN_KEY,
     "InvalidClientTokenId": _UNKNOWN_KEY,
+    "NoSuchBucket": "create it, or mend the bucket's name",
     "QueueDoesNotExist": _NO_QUEUE,
     "ResourceLimitExceeded": _NO_CAPACITY,
     "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY does not belong to this AWS_ACCESS_KEY_ID",

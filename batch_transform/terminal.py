@@ -35,6 +35,8 @@ from batch_transform.transform_job import TransformJob
 _REPLACEMENTS = {"False": "", "True": " by replacement", "Conditional": ", maybe by replacement"}
 _PIPE_WIDTH = 160
 """Columns of a table that nobody looks at directly: names must not be cut short."""
+_BODY_SHOWN = 500
+"""Characters of a dead letter, which may be as long as a message: the others must be seen, too."""
 
 _answer = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 _story = Console(stderr=True, highlight=False)
@@ -162,9 +164,8 @@ def print_queue(
         table = _table("Dead letter", "Since", "Reason", "Message")
         for letter in dead_letters:
             reason = letter.reason or "received too often"
-            table.add_row(
-                letter.message_id, _time(letter.sent_at), escape(reason), escape(letter.body)
-            )
+            body = letter.body[:_BODY_SHOWN] + "…" * (len(letter.body) > _BODY_SHOWN)
+            table.add_row(letter.message_id, _time(letter.sent_at), escape(reason), escape(body))
         _answer.print(table)
 
 

@@ -1,5 +1,6 @@
 """What an operator reads of the queue on a terminal."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from batch_transform.errors import JobMayRun
 from batch_transform.queue_console import follow_request
-from batch_transform.request_queue import QueueCounts, RequestQueue
+from batch_transform.request_queue import DeadLetter, QueueCounts, RequestQueue
 from batch_transform.sent_request import SentRequest
 from batch_transform.terminal import print_queue
 from batch_transform.transform_message import TransformMessage
@@ -24,6 +25,22 @@ def test_dead_letters_that_another_reader_holds_are_counted(
     """They cannot be listed while they are hidden, but nobody is told that there are none."""
     print_queue(QueueCounts(waiting=0, resting=0, dead_letters=3), [], [])
     assert "requests set aside: 3" in capsys.readouterr().out
+
+
+def test_a_long_dead_letter_does_not_push_the_others_out_of_sight(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A message may have 65,536 characters; --json and --redrive show all of them."""
+    since = datetime(2026, 11, 1, tzinfo=UTC)
+    letters = [
+        DeadLetter(number, number, "receipt", body, "not JSON", since)
+        for number, body in (("first", "x" * 65_536), ("second", "short"))
+    ]
+    print_queue(QueueCounts(waiting=0, resting=0, dead_letters=2), [], letters)
+    shown = capsys.readouterr().out
+    assert "short" in shown
+    assert "…" in shown
+    assert len(shown.splitlines()) < 50
 
 
 @pytest.mark.parametrize(

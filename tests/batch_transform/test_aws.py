@@ -61,6 +61,7 @@ def test_a_bucket_must_lie_where_the_job_runs(s3: Stubber, region: str | None) -
     [
         ("AccessDenied", "ask for the permission"),
         ("ExpiredToken", "sign in again"),
+        ("NoSuchBucket", "mend the bucket's name"),
         ("ResourceLimitExceeded", "Service Quotas"),
         ("AWS.SimpleQueueService.NonExistentQueue", "check SQS_QUEUE_URL, and that AWS_REGION"),
         ("UnrecognizedClientException", "AWS_ACCESS_KEY_ID"),
