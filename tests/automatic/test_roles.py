@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from batch_transform.naming import requested_job_prefix
+
 from .conftest import BUCKET, Site
 
 PROBE = """
@@ -25,8 +27,10 @@ def probe(event, context):
             answers[name] = error.response["Error"]["Code"]
     return answers
 """
-SHARD = "output/a-job/input/shard-00000.jsonl"
-NEW_OUTPUT = {"Bucket": BUCKET, "Key": "output/x", "Body": "x"}
+FOLDER = f"output/matter/{requested_job_prefix(Site.queue_name)}id"
+SHARD = f"{FOLDER}/input/shard-00000.jsonl"
+RESULTS = {"Bucket": BUCKET, "Key": f"{FOLDER}/predictions.json"}
+OTHER_RESULTS = {"Bucket": BUCKET, "Key": "output/matter/dispute-optimized-1/predictions.json"}
 DELETE_SHARD = {"Bucket": BUCKET, "Delete": {"Objects": [{"Key": SHARD}], "Quiet": True}}
 DENIED = {"AccessDenied", "AccessDeniedException"}
 Probe = Callable[[dict[str, tuple[str, str, dict[str, Any]]]], dict[str, str]]
@@ -102,10 +106,13 @@ def test_the_request_function_may_do_its_work_and_no_more(site: Site, probe: Pro
             "stopping": ("sagemaker", "stop_transform_job", started_job),
             "reading elsewhere": ("s3", "get_object", s3_object),
             "writing input": ("s3", "put_object", new_input),
-            "writing output": ("s3", "put_object", NEW_OUTPUT),
+            "writing output": ("s3", "put_object", RESULTS | {"Body": "x"}),
+            "writing over another's": ("s3", "put_object", OTHER_RESULTS | {"Body": "x"}),
+            "deleting another's": ("s3", "delete_object", OTHER_RESULTS),
             "emptying a folder": ("s3", "delete_objects", DELETE_SHARD),
             "listing all": ("s3", "list_objects_v2", {"Bucket": BUCKET}),
             "listing input": ("s3", "list_objects_v2", {"Bucket": BUCKET, "Prefix": "input/"}),
+            "listing output": ("s3", "list_objects_v2", {"Bucket": BUCKET, "Prefix": "output/"}),
             "sending requests": ("sqs", "send_message", message_to(site.queue_url)),
         }
     )
@@ -116,12 +123,12 @@ def test_the_request_function_may_do_its_work_and_no_more(site: Site, probe: Pro
 
 @pytest.mark.parametrize("probe", ["batch-transform-lambda-completion"], indirect=True)
 def test_the_completion_function_starts_nothing(site: Site, probe: Probe) -> None:
-    """It writes below the output prefix and deletes packed texts there, and nothing else."""
+    """It writes into its jobs' folders and deletes packed texts there, and nothing else."""
     site.client("s3").put_object(Bucket=BUCKET, Key=SHARD, Body=b"x")
     answers = probe(
         {
             "a job": ("sagemaker", "create_transform_job", job_request(site)),
-            "deleting results": ("s3", "delete_object", {"Bucket": BUCKET, "Key": "output/x"}),
+            "deleting results": ("s3", "delete_object", RESULTS),
             "deleting input": ("s3", "delete_object", {"Bucket": BUCKET, "Key": "input/x"}),
             "deleting packed texts": ("s3", "delete_objects", DELETE_SHARD),
             "sending requests": ("sqs", "send_message", message_to(site.queue_url)),
@@ -131,7 +138,9 @@ def test_the_completion_function_starts_nothing(site: Site, probe: Probe) -> Non
                 message_to(f"{site.queue_url}-lost-completions"),
             ),
             "reading input": ("s3", "get_object", {"Bucket": BUCKET, "Key": "input/x"}),
-            "writing output": ("s3", "put_object", NEW_OUTPUT),
+            "writing output": ("s3", "put_object", RESULTS | {"Body": "x"}),
+            "writing over another's": ("s3", "put_object", OTHER_RESULTS | {"Body": "x"}),
+            "reading another's": ("s3", "get_object", OTHER_RESULTS),
         }
     )
     allowed = {name for name, answer in answers.items() if answer == "allowed"}

@@ -54,10 +54,11 @@ def test_the_stack_and_its_resources_bear_the_tags(tagged_site: Site) -> None:
 
 
 def test_the_roles_may_tag_their_jobs_and_files_alone(tagged_site: Site) -> None:
-    """Jobs by the stack's own names, objects below the output prefix."""
-    objects = {"s3:PutObjectTagging": f"arn:aws:s3:::{BUCKET}/output/*"}
-    names = f"transform-job/{tagged_site.job_name('*')}"
-    jobs = {"sagemaker:AddTags": f"arn:aws:sagemaker:us-east-1:000000000000:{names}"}
+    """Jobs by the stack's own names, objects in their folders below the output prefix."""
+    names = tagged_site.job_name("*")
+    objects = {"s3:PutObjectTagging": f"arn:aws:s3:::{BUCKET}/output/*{names}"}
+    job_arns = f"arn:aws:sagemaker:us-east-1:000000000000:transform-job/{names}"
+    jobs = {"sagemaker:AddTags": job_arns}
     assert tagging_statements(tagged_site, "tagged") == jobs | objects
     assert tagging_statements(tagged_site, "tagged-completion") == objects
 
