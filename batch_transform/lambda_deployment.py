@@ -31,6 +31,7 @@ from batch_transform.transform_profiles import instance_type_problem
 from batch_transform.transform_request import Request, create_model_request
 
 _KMS_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+")
+_REGION_IN_ARN = re.compile(r"arn:[^:]*:[^:]*:([a-z0-9-]+):")
 _MORE_THAN_ITSELF = re.compile(r"[*?]|\$\{")
 """What IAM takes for other text, or any: a role bound to such a prefix is bound to another."""
 _NOT_IN_A_POLICY = re.compile(r"[^\t\n\r\x20-\xff]")
@@ -110,6 +111,21 @@ class DeploymentSettings:
                 f"--kms-key-id: got {self.kms_key_id!r}, expected the key's ARN "
                 "(arn:aws:kms:REGION:ACCOUNT:key/…): roles are given a key by nothing else"
             )
+
+        yield from self._foreign()
+
+    def _foreign(self) -> Iterator[str]:
+        """Alarms reach topics, and S3 and SageMaker use keys, of their own region only."""
+        for flag, arn in (
+            ("--kms-key-id", self.kms_key_id),
+            ("--alarm-topic-arn", self.alarm_topic_arn),
+        ):
+            region = _REGION_IN_ARN.match(arn or "")
+            if region and self.region and region[1] != self.region:
+                yield (
+                    f"{flag}: {arn} is in {region[1]} and the stack would be in {self.region}: "
+                    "name one of that region, or set AWS_REGION"
+                )
 
     def _misplaced(self) -> Iterator[str]:
         for flag, place in (("--s3-prefix", self.code_uri), ("--model-path", self.model_uri)):

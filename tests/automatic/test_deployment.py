@@ -123,6 +123,21 @@ def settings_of(site: Site) -> DeploymentSettings:
     )
 
 
+@pytest.mark.parametrize(
+    ("field", "arn"),
+    [
+        ("kms_key_id", "arn:aws:kms:{}:000000000000:key/1"),
+        ("alarm_topic_arn", "arn:aws:sns:{}:000000000000:on-call"),
+    ],
+)
+def test_a_key_or_topic_of_another_region_is_refused(bare_site: Site, field: str, arn: str) -> None:
+    """An alarm that may not have its topic would take the whole stack back with it."""
+    settings = replace(settings_of(bare_site), region="us-east-1")
+    [problem] = replace(settings, **{field: arn.format("eu-west-1")}).problems()
+    assert "is in eu-west-1 and the stack would be in us-east-1" in problem
+    assert [*replace(settings, **{field: arn.format("us-east-1")}).problems()] == []
+
+
 @pytest.mark.parametrize(("scheme", "is_required"), [("https", "true"), ("http", "false")])
 def test_tls_is_required_where_the_endpoint_has_it(
     bare_site: Site, clients: SimpleNamespace, scheme: str, is_required: str
