@@ -30,9 +30,14 @@ def problem_posed_by(table: Table, columns: Sequence[str]) -> str:
     if _are_most(map(_looks_like_list, cells)):
         return MultiLabel.name
     fractions = [_has_fraction(cell) or _has_decimal_comma(cell) for cell in cells]
-    if _are_most(fractions) or (any(fractions) and None not in map(_parsed_number, cells)):
+    if _are_most(fractions) or (any(fractions) and all(map(is_number, cells))):
         return Regression.name
     return SingleLabel.name
+
+
+def is_number(cell: object) -> bool:
+    """Whether a regression could learn it; true and false are classes."""
+    return _parsed_number(cell) is not None
 
 
 def read_labels(table: Table, columns: Sequence[str], problem_type: str) -> list[Label]:
@@ -102,16 +107,17 @@ def _number(table: Table, row: Row, columns: Sequence[str]) -> float:
 
 
 def _parsed_number(cell: object) -> float | None:
+    if isinstance(cell, bool):
+        return None
     try:
         number = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
 
 def _has_fraction(cell: object) -> bool:
-    number = _parsed_number(cell)
-    return number is not None and (isinstance(cell, float) or not set(str(cell)).isdisjoint(".eE"))
+    return is_number(cell) and (isinstance(cell, float) or not set(str(cell)).isdisjoint(".eE"))
 
 
 def _has_decimal_comma(cell: object) -> bool:

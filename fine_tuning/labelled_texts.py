@@ -5,6 +5,7 @@ tokenizers or models. Every refusal names the file and the row.
 """
 
 import csv
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from fine_tuning.columns import LABEL_COLUMN, TEXT_COLUMN, Columns
 from fine_tuning.errors import FineTuningError
-from fine_tuning.label_columns import problem_posed_by, read_labels
+from fine_tuning.label_columns import is_number, problem_posed_by, read_labels
 from fine_tuning.problem_types import (
     PROBLEM_TYPES,
     Label,
@@ -57,7 +58,16 @@ def read_training_file(path: Path, columns: Columns) -> LabelledFile:
 
 
 def read_examples(path: Path, columns: Columns, problem: ProblemType) -> list[LabelledText]:
-    """The rows of a file for a problem known already; a label that the problem lacks is refused."""
+    """The rows of a file for a problem known already; a label that the problem lacks is refused.
+
+    So are several label columns that leave out one of the problem's, which would count as none.
+    """
+    lacks = [label for label in problem.labels if label not in columns.label]
+    if problem.name == MultiLabel.name and len(columns.label) > 1 and lacks:
+        raise FineTuningError(
+            f"{path}: the label columns leave out {', '.join(map(repr, lacks))}, which the model "
+            "answers too. Name a --label-column for each of its labels."
+        )
     examples = _examples(_table(path, columns), columns, problem.name)
     if problem.name == Regression.name:
         return examples
@@ -142,13 +152,19 @@ def _check_spelling(path: Path, examples: Sequence[LabelledText]) -> None:
     first_with: dict[str, tuple[str, int]] = {}
     for example in examples:
         for label in _own_labels(example):
-            plain = " ".join(label.split()).casefold()
-            spelling, row = first_with.setdefault(plain, (label, example.row))
+            spelling, row = first_with.setdefault(_as_it_looks(label), (label, example.row))
             if spelling != label:
                 raise FineTuningError(
                     f"{path}, row {example.row}: the label {label!r} and row {row}'s {spelling!r} "
-                    "differ by case or spaces only. Write them the same way."
+                    "differ by case, spaces or invisible characters only. Write them the same way."
                 )
+
+
+def _as_it_looks(label: str) -> str:
+    """The same for labels that a reader would take for one."""
+    characters = unicodedata.normalize("NFKC", label)
+    seen = "".join(one for one in characters if unicodedata.category(one) != "Cf")
+    return " ".join(seen.split()).casefold()
 
 
 def _check_counts(path: Path, examples: Sequence[LabelledText], labels: Sequence[str]) -> None:
@@ -162,13 +178,15 @@ def _check_counts(path: Path, examples: Sequence[LabelledText], labels: Sequence
             f"{path}: all {len(examples)} rows have the label {next(iter(count_of), None)!r}, so "
             "there is nothing to tell apart. Give rows of two classes or more."
         )
+    remedy = "Add rows, or merge it with another label."
+    if all(is_number(example.label) for example in examples):
+        remedy += f" If the labels are numbers to learn, give --problem-type {Regression.name}."
     for example in examples:
         for label in _own_labels(example):
             if count_of[label] == 1:
                 raise FineTuningError(
                     f"{path}, row {example.row}: the label {label!r} has one row only, so it "
-                    "cannot be both trained and validated. Add rows, or merge it with another "
-                    "label."
+                    f"cannot be both trained and validated. {remedy}"
                 )
 
 

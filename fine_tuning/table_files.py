@@ -20,6 +20,7 @@ from fine_tuning.errors import FineTuningError
 
 # A document may be longer than the 131,072 characters that csv takes for a cell.
 csv.field_size_limit(sys.maxsize)
+_EXAMPLE_ROW = '{"text": "…", "label": "…"}'
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ def _numbered(path: Path, reader: Iterable[list[str]]) -> Iterator[tuple[int, li
 
 
 def _delimiter(content: str) -> str:
-    """Excel writes semicolons where a comma stands in numbers."""
+    """Excel writes semicolons where a comma stands in numbers, and tabs into its text files."""
     header = content.lstrip().partition("\n")[0]
-    return ";" if ";" in header and "," not in header else ","
+    return next((mark for mark in ",;\t" if mark in header), ",")
 
 
 def _csv_rows(
@@ -116,12 +117,15 @@ def _read_json_lines(path: Path) -> Table:
             continue
         try:
             cells = json.loads(line)
-        except ValueError as error:
-            raise FineTuningError(f"{path}, row {number} is not JSON: {error}.") from error
+        except (ValueError, RecursionError) as error:
+            raise FineTuningError(
+                f"{path}, row {number} is not JSON: {error}. Write one object a line, such as "
+                f"{_EXAMPLE_ROW}."
+            ) from error
         if not isinstance(cells, dict):
             raise FineTuningError(
                 f"{path}, row {number} is a JSON {type(cells).__name__}, expected an object "
-                'such as {"text": "…", "label": "…"}.'
+                f"such as {_EXAMPLE_ROW}."
             )
         _check_characters(path, number, cells)
         rows.append(Row(number, cells))

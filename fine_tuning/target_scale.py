@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from fine_tuning.errors import FineTuningError
 from fine_tuning.last_layer import scale_logits
 
 
@@ -23,7 +24,15 @@ class TargetScale:
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> "TargetScale":
-        """The scale on which ``numbers`` have mean 0 and deviation 1."""
+        """The scale on which ``numbers`` have mean 0 and deviation 1.
+
+        FineTuningError where all are one number, as those that a split leaves for training may be.
+        """
+        if len(set(numbers)) == 1:
+            raise FineTuningError(
+                f"All {len(numbers)} texts to train on have the number {numbers[0]:g}, so there is "
+                "nothing to learn. Add rows with other numbers."
+            )
         return cls(statistics.fmean(numbers), statistics.pstdev(numbers))
 
     def standardised(self, targets: Tensor) -> Tensor:

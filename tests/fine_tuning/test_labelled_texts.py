@@ -52,11 +52,12 @@ def test_every_kind_of_file_tells_the_same(tmp_path, suffix):
 
 
 def test_a_file_as_excel_writes_it_is_read(tmp_path):
-    """Byte order mark, CR LF, and semicolons, as where a comma stands in numbers."""
+    """Byte order mark, CR LF, and semicolons, as where a comma stands in numbers, or tabs."""
     content = '\ufefftext;label\r\n"one, two; three";A\r\nx, y;B\r\nz;A\r\nv;B\r\n'
-    path = written(tmp_path / "a.csv", content)
-    texts = [example.text for example in read_training_file(path, Columns()).examples]
-    assert texts == ["one, two; three", "x, y", "z", "v"]
+    for mark in (";", "\t"):
+        path = written(tmp_path / "a.csv", content.replace(";", mark))
+        texts = [example.text for example in read_training_file(path, Columns()).examples]
+        assert texts == [f"one, two{mark} three", "x, y", "z", "v"]
 
 
 def test_several_text_columns_are_segments(tmp_path):
@@ -86,10 +87,18 @@ def test_several_text_columns_are_segments(tmp_path):
         ("a.csv", "text,label\na,1.5\nb,2\nc,3.5\n", Regression(("label",)), 1.5),
         ("a.csv", "text,label\na,1\nb,2\nc,2e5\nd,3\n", Regression(("label",)), 1.0),
         ("a.csv", "text,label\na,1\nb,2\nc,1\nd,2\n", SingleLabel(("1", "2")), "1"),
+        (
+            "a.jsonl",
+            "".join(
+                f'{{"text":"{word}","label":{["true", "false"][word > "b"]}}}\n' for word in "abcd"
+            ),
+            SingleLabel(("False", "True")),
+            "True",
+        ),
     ],
     ids=[
         *("columns of 0 and 1", "lists", "lists as pandas writes them", "fractions"),
-        *("one exponent", "whole numbers are classes"),
+        *("one exponent", "whole numbers are classes", "true and false"),
     ],
 )
 def test_the_label_columns_tell_the_problem(tmp_path, name, content, problem, first):
@@ -117,6 +126,14 @@ def test_the_label_columns_tell_the_problem(tmp_path, name, content, problem, fi
         ("text,label\nx,A\ny,A\n", "nothing to tell apart"),
         ("text,label\nx,A\ny,A\nz,B\n", "row 4: the label 'B' has one row only"),
         ("text,label\nx,Rent\ny,rent \nz,Rent\n", "row 3: the label 'rent ' and row 2's 'Rent'"),
+        (
+            "text,label\nx,Rent\ny,Re\u200bnt\nz,Rent\n",
+            "row 3: the label 'Re\\u200bnt' and row 2's 'Rent'",
+        ),
+        (
+            "text,label\na,100\nb,200\nc,300\n",
+            "If the labels are numbers to learn, give --problem-type regression",
+        ),
         ("text,label\na,1.5\nb,2.5\nc,n/a\nd,3.5\n", "row 4: the column 'label' holds 'n/a'"),
         ('text,label\na,["p"]\nb,["q"]\nc,["p"\n', "row 4: the column 'label' holds '[\"p\"', exp"),
         ("text,label\na,['p' 'q']\nb,['p' 'q']\n", "row 2: the column 'label' holds \"['p' 'q']\""),
@@ -182,6 +199,12 @@ def test_rows_without_a_label_are_taken_where_that_is_meant(tmp_path):
     ("name", "content", "sentence"),
     [
         ("a.jsonl", '{"text": "a"', "row 1 is not JSON"),
+        ("a.jsonl", "[" * 100_000, "row 1 is not JSON: maximum recursion depth"),
+        (
+            "a.jsonl",
+            "".join(f'{{"text": "a", "label": {one}}}\n' for one in (1.5, 2.5, "9" * 400)),
+            "row 3: the column 'label' holds 999",
+        ),
         ("a.jsonl", "\n[1]\n", "row 2 is a JSON list"),
         ("a.jsonl", '{"text": 5, "label": "A"}', "row 1: the column 'text' holds 5"),
         (
@@ -212,6 +235,13 @@ def test_a_label_unseen_in_training_is_refused(tmp_path):
     path = written(tmp_path / "test.csv", "text,label\nx,A\n\ny,C\n")
     with pytest.raises(FineTuningError, match=r"row 4: the label 'C' is not one .* \('A', 'B'\)"):
         read_examples(path, Columns(), SingleLabel(("A", "B")))
+
+
+def test_label_columns_that_leave_out_a_label_are_refused(tmp_path):
+    """The model would be measured as if that label never applied."""
+    path = written(tmp_path / "test.csv", "text,x,y,z\na,1,0,1\nb,0,1,0\n")
+    with pytest.raises(FineTuningError, match="the label columns leave out 'z', which the model"):
+        read_examples(path, Columns(label=("x", "y")), MultiLabel(("x", "y", "z")))
 
 
 def test_a_problem_can_be_asked_for_by_each_name_that_there_is():

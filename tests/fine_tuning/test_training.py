@@ -16,6 +16,7 @@ from fine_tuning.errors import FineTuningError
 from fine_tuning.labelled_texts import LabelledText
 from fine_tuning.length_groups import LengthGroupedSampler
 from fine_tuning.problem_types import MultiLabel, Regression, SingleLabel
+from fine_tuning.target_scale import TargetScale
 from fine_tuning.training import mixed_precision, train_classifier
 from fine_tuning.training_settings import TrainingSettings
 
@@ -258,6 +259,12 @@ def test_numbers_of_any_size_are_learnt(tmp_path, trainings):
             for word in amounts
         ]
     assert answers == pytest.approx(list(amounts.values()), abs=15_000)
+
+
+def test_one_number_alone_cannot_be_learnt():
+    """Where a split leaves such rows, there is no spread to bring the numbers to."""
+    with pytest.raises(FineTuningError, match=r"All 3 texts to train on have the number 1\.5"):
+        TargetScale.of([1.5] * 3)
 
 
 def test_rare_labels_weigh_more_but_not_by_the_full_ratio():
