@@ -29,7 +29,13 @@ class _LoadedWhenCalled(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in _MODULE_OF:
             return None
-        module = import_module(f"fine_tuning.{_MODULE_OF[name]}")
+        try:
+            module = import_module(f"fine_tuning.{_MODULE_OF[name]}")
+        except ModuleNotFoundError as error:
+            raise FineTuningError(
+                f"`{name}` needs {error.name}, which is not installed. Install "
+                "requirements-training.txt."
+            ) from error
         return getattr(module, name.replace("-", "_"))
 
 

@@ -26,7 +26,12 @@ FILE_KINDS = "CSV, TSV, JSON Lines or Parquet."
 def _split_names(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+    names = tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("no column is named")
+    if len(set(names)) < len(names):
+        raise click.BadParameter(f"a column is named twice among {', '.join(names)}")
+    return names
 
 
 _COLUMN_OPTIONS = (
@@ -116,7 +121,12 @@ def columns_from(
     problem_type: str | None,
     allow_no_label: bool,
 ) -> Columns:
-    """The columns that the options name."""
+    """The columns that the options name; UsageError where one of them is both text and label."""
+    if both := set(text_column) & set(label_column):
+        raise click.UsageError(
+            f"{min(both)!r} is given as --text-column and as --label-column: the text would tell "
+            "the label. Name two columns."
+        )
     return Columns(text_column, label_column, problem_type, allow_no_label=allow_no_label)
 
 

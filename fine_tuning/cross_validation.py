@@ -4,7 +4,7 @@ Knows folds and what is done with each. Does not know how training or measuring 
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformers import TrainerCallback
@@ -28,12 +28,12 @@ def cross_validate(
     settings: TrainingSettings,
     folds: int,
     *,
-    new_callback: Callable[[], TrainerCallback],
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Iterator[tuple[str, Measures]]:
     """Yields each fold's name and measures as soon as they are known.
 
-    ``new_callback`` makes the one that watches a fold's training. A fold's own held-out rows choose
-    neither its epoch nor its temperature: a tenth of its training rows does.
+    ``callbacks`` watch the training of every fold. A fold's own held-out rows choose neither its
+    epoch nor its temperature: a tenth of its training rows does.
     """
     labelled = read_training_file(file, columns.parted_by(segment_separator(base_model)))
     problem = labelled.problem
@@ -52,7 +52,7 @@ def cross_validate(
                 *(model, tokenizer, training, validation, settings),
                 checkpoint_dir=Path(folder),
                 run_digest=f"fold {number}",
-                callbacks=[new_callback()],
+                callbacks=callbacks,
             )
         calibrate(model, tokenizer, validation)
         yield f"fold {number}", evaluate_classifier(model, tokenizer, held_out).measures

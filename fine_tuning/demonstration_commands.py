@@ -11,7 +11,7 @@ from fine_tuning.command_options import FILE, FOLDER
 from fine_tuning.demonstration_model import TRAINING_DOCUMENTS, make_demonstration_model
 from fine_tuning.dispute_grammar import load_grammar
 from fine_tuning.dispute_texts import dispute_texts
-from fine_tuning.evaluation_commands import print_measures
+from fine_tuning.evaluation_commands import print_run
 from fine_tuning.labelled_texts import write_labelled_texts
 from fine_tuning.output_options import check_output_dir, output_options, watched_training
 from fine_tuning.sample_documents import write_sample_documents
@@ -38,8 +38,7 @@ def demonstration_model(
     check_output_dir(output_dir, overwrite)
     with watched_training(output_dir, checkpoint_dir) as progress:
         run = make_demonstration_model(output_dir, checkpoint_dir, documents, callbacks=[progress])
-    for name, measures in run.measured_on.items():
-        print_measures(name, measures)
+    print_run(run)
 
 
 @click.command("sample-documents")

@@ -28,18 +28,24 @@ from fine_tuning.command_options import (
 from fine_tuning.cross_validation import cross_validate
 from fine_tuning.evaluation import Evaluation, evaluate_classifier
 from fine_tuning.labelled_texts import LabelledText, read_examples
-from fine_tuning.measures import ClassificationMeasures, Measures, single_numbers
+from fine_tuning.measures import (
+    ClassificationMeasures,
+    Measures,
+    RegressionMeasures,
+    single_numbers,
+)
 from fine_tuning.model_card import headline, shown, spoken
 from fine_tuning.model_folder import load_model_folder
 from fine_tuning.problem_types import problem_type_of
 from fine_tuning.training_progress import TrainingProgress
+from fine_tuning.training_run import FinishedRun
 
 _CONFUSIONS_SHOWN = 10
 _CHARACTERS_SHOWN = 60
 
 
 @click.command()
-@click.option("--model-dir", type=FOLDER, default=FINAL_FOLDER, show_default=True)
+@click.option("--model-dir", type=FOLDER, show_default=str(FINAL_FOLDER))
 @click.option("--test", "test_file", type=FILE, required=True, help=FILE_KINDS)
 @column_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -53,7 +59,7 @@ _CHARACTERS_SHOWN = 60
 @setting_options
 def evaluate(
     *,
-    model_dir: Path,
+    model_dir: Path | None,
     test_file: Path,
     text_column: tuple[str, ...],
     label_column: tuple[str, ...],
@@ -68,15 +74,22 @@ def evaluate(
     """Measures a trained model on a labelled file."""
     columns = columns_from(text_column, label_column, problem_type, allow_no_label)
     if folds:
+        if model_dir:
+            raise click.UsageError("--folds trains models of its own. Leave --model-dir out.")
         check_start(base_model, from_scratch)
         settings = settings_from(base_model, chosen)
-        measured_on = cross_validate(
-            *(test_file, columns, base_model, settings, folds), new_callback=TrainingProgress
-        )
-        print_folds(measured_on, as_json)
+        progress = TrainingProgress()
+        try:
+            measured_on = cross_validate(
+                *(test_file, columns, base_model, settings, folds), callbacks=[progress]
+            )
+            print_folds(measured_on, as_json)
+        finally:
+            progress.stop()
         return
-    _check_nothing_trains({"base_model": base_model, "from_scratch": from_scratch, **chosen})
-    evaluation, examples = _evaluated(model_dir, test_file, columns)
+    start = {"base_model": base_model, "from_scratch": from_scratch}
+    _check_nothing_trains({"problem_type": problem_type, **start, **chosen})
+    evaluation, examples = _evaluated(model_dir or FINAL_FOLDER, test_file, columns)
     if as_json:
         _print_json(asdict(evaluation.measures))
     else:
@@ -101,6 +114,14 @@ def print_measures(name: str, measures: Measures) -> None:
             click.echo(f"  {pair.documents:4} {pair.true} answered as {pair.predicted}")
 
 
+def print_run(run: FinishedRun) -> None:
+    """Prints what a training came to: its calibration, and its measures on each data set."""
+    if run.calibration:
+        click.echo(run.calibration)
+    for name, measures in run.measured_on.items():
+        print_measures(name, measures)
+
+
 def _evaluated(
     model_dir: Path, test_file: Path, columns: Columns
 ) -> tuple[Evaluation, Sequence[LabelledText]]:
@@ -115,8 +136,8 @@ def _check_nothing_trains(options: dict[str, Any]) -> None:
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise click.UsageError(
-            f"--{given[0].replace('_', '-')} trains, which evaluate does with --folds only. Give "
-            "--folds, or leave it out to measure the model in --model-dir."
+            f"--{given[0].replace('_', '-')} is for training, which evaluate does with --folds "
+            "only. Give --folds, or leave it out to measure the model in --model-dir."
         )
 
 
@@ -143,7 +164,8 @@ def _print_json(document: dict[str, Any]) -> None:
 
 def _print_mistakes(evaluation: Evaluation, examples: Sequence[LabelledText]) -> None:
     if evaluation.mistakes:
-        click.echo("  most confident mistakes:")
+        is_regression = isinstance(evaluation.measures, RegressionMeasures)
+        click.echo(f"  {'farthest off' if is_regression else 'most confident mistakes'}:")
     for one in evaluation.mistakes:
         example = examples[one.place]
         text = " ".join(example.text.split())[:_CHARACTERS_SHOWN]

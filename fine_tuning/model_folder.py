@@ -6,7 +6,9 @@ Knows which files it holds and checks that it may be written. Does not know how 
 import csv
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -20,21 +22,25 @@ from transformers import (
 
 from fine_tuning.errors import FineTuningError
 
+CONFIG_FILE = "config.json"
 LABEL_MAPPING_FILE = "label_mapping.csv"
 METRICS_FILE = "metrics.json"
 MODEL_CARD_FILE = "MODEL_CARD.md"
 _OF_THE_MODEL_BEFORE = (
-    *("*.safetensors", "*.safetensors.index.json", "pytorch_model*", "training_args.bin"),
+    *(CONFIG_FILE, "training_args.bin"),
+    *("*.safetensors", "*.safetensors.index.json", "pytorch_model*"),
     *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt"),
     *("confusion_matrix.png", "calibration.png", "training_curve.png", "predicted_and_true.png"),
 )
 """Files that a model of another kind leaves behind and the next one need not write again."""
+_UNFINISHED = ".unfinished"
+"""A folder within the model's, and so on the same disk."""
 _POINTER_START = b"version https://git-lfs"
 
 
 def holds_model(folder: Path) -> bool:
     """Whether a model lies in ``folder`` already."""
-    return (folder / "config.json").exists()
+    return (folder / CONFIG_FILE).exists()
 
 
 def check_may_write(folder: Path, overwrite: bool) -> None:
@@ -54,6 +60,28 @@ def check_may_write(folder: Path, overwrite: bool) -> None:
         )
 
 
+@contextmanager
+def replaced_model_folder(folder: Path) -> Iterator[Path]:
+    """Yields an empty folder, whose files become ``folder``'s once all of them are written.
+
+    What a model there before left is removed then; other files stay. Where writing fails,
+    ``folder`` stays as it was: it never holds half a model.
+    """
+    unfinished = folder / _UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        for pattern in _OF_THE_MODEL_BEFORE:
+            for path in folder.glob(pattern):
+                path.unlink()
+        # The config tells that a model is there, so it comes last.
+        for path in sorted(unfinished.iterdir(), key=lambda path: path.name == CONFIG_FILE):
+            path.replace(folder / path.name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def write_model_folder(
     folder: Path,
     model: PreTrainedModel,
@@ -63,14 +91,12 @@ def write_model_folder(
 ) -> None:
     """Writes weights (safetensors), tokenizer, labels, measures and card into ``folder``.
 
-    What a model there before left of these is removed; other files stay.
     ``metrics`` is what metrics.json holds.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for pattern in _OF_THE_MODEL_BEFORE:
-        for path in folder.glob(pattern):
-            path.unlink()
     model.save_pretrained(folder)
+    # safetensors lets nobody but the owner read what it writes.
+    for path in folder.glob("*.safetensors"):
+        path.chmod((folder / CONFIG_FILE).stat().st_mode)
     tokenizer.save_pretrained(folder)
     _write_special_tokens(folder, tokenizer)
     with (folder / LABEL_MAPPING_FILE).open("w", encoding="utf-8", newline="") as file:
@@ -97,7 +123,7 @@ def check_weights_are_there(folder: Path) -> None:
 def load_model_folder(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Model, on the GPU where there is one, and tokenizer of a local folder; FineTuningError where
     they cannot be loaded."""
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG_FILE).is_file():
         raise FineTuningError(
             f"{folder} holds no config.json, so it is not a model folder. Give --model-dir the "
             "folder that `python -m fine_tuning train` wrote."

@@ -42,7 +42,10 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class TrainingHistory:
-    """What was logged after each epoch: the Trainer's names, `loss` and `eval_…`, to values."""
+    """What was logged after each epoch: the Trainer's names, `loss` and `eval_…`, to values.
+
+    Where a run went on from the middle of an epoch, that epoch's `loss` is the one of its rest.
+    """
 
     epochs: list[dict[str, float]]
 

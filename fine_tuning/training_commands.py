@@ -20,7 +20,7 @@ from fine_tuning.command_options import (
     starting_options,
 )
 from fine_tuning.duplicates import Duplicate
-from fine_tuning.evaluation_commands import print_measures
+from fine_tuning.evaluation_commands import print_run
 from fine_tuning.output_options import check_output_dir, output_options, watched_training
 from fine_tuning.sagemaker_training_job import TrainingJobFolders, train_arguments, write_failure
 from fine_tuning.training_run import TrainingData, TrainingFiles, train_and_write
@@ -80,8 +80,7 @@ def train(
             checkpoint_dir=checkpoint_dir,
             callbacks=[progress],
         )
-    for name, measures in run.measured_on.items():
-        print_measures(name, measures)
+    print_run(run)
     click.echo(f"Model written to {output_dir}", err=True)
 
 

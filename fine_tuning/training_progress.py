@@ -38,7 +38,10 @@ class TrainingProgress(TrainerCallback):
     def on_train_begin(
         self, _args: TrainingArguments, state: TrainerState, _control: TrainerControl, **_: object
     ) -> None:
-        """Starts the bar, at the step that a resumed run begins with."""
+        """Starts the bar, at the step that a resumed run begins with; each training has its own."""
+        for task in self._bar.task_ids:
+            self._bar.remove_task(task)
+        self._has_header = False
         self._task = self._bar.add_task("", total=state.max_steps, completed=state.global_step)
         self._bar.start()
 

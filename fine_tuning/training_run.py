@@ -28,10 +28,10 @@ from fine_tuning.labelled_texts import (
     read_examples,
     read_training_file,
 )
-from fine_tuning.measures import Measures, measured
+from fine_tuning.measures import Measures, RegressionMeasures, measured
 from fine_tuning.model_card import model_card
-from fine_tuning.model_folder import write_model_folder
-from fine_tuning.problem_types import MultiLabel, ProblemType, Regression, problem_type_of
+from fine_tuning.model_folder import replaced_model_folder, write_model_folder
+from fine_tuning.problem_types import MultiLabel, ProblemType, problem_type_of
 from fine_tuning.training import train_classifier
 from fine_tuning.training_settings import TrainingSettings
 
@@ -99,7 +99,8 @@ class FinishedRun:
     """What a run left behind besides the folder: its measures by name of data set."""
 
     measured_on: dict[str, Measures]
-    temperature: float
+    calibration: str
+    """A sentence on the temperature and what it was worth; empty for a regression."""
 
 
 def train_and_write(
@@ -131,21 +132,21 @@ def train_and_write(
     evaluations = {
         name: evaluate_classifier(model, tokenizer, examples) for name, examples in held_out.items()
     }
-    measured_on = {
-        "validation before calibration": uncalibrated,
-        **{name: evaluation.measures for name, evaluation in evaluations.items()},
-    }
-    caveats = _caveats(data, model, evaluations["validation"])
+    measured_on = {name: evaluation.measures for name, evaluation in evaluations.items()}
+    calibration = _calibration(model, uncalibrated, evaluations["validation"].measures)
+    caveats = _caveats(data, model, evaluations["validation"], calibration)
     card = model_card(data.title, f"{data.about}\n\n{caveats}", measured_on)
-    metrics = {name: asdict(measures) for name, measures in measured_on.items()}
+    kept = {"validation before calibration": uncalibrated} if calibration else {}
+    metrics = {name: asdict(measures) for name, measures in (kept | measured_on).items()}
     metrics["epochs"] = history.epochs
-    write_model_folder(output_dir, model, tokenizer, metrics, card)
-    pictures.draw_training_curve(history, data.problem, output_dir)
-    problem = problem_type_of(model.config)
-    pictures.draw_answers(problem, data.validation, evaluations["validation"], output_dir)
-    pictures.draw_calibration(uncalibrated, evaluations["validation"].measures, output_dir)
+    with replaced_model_folder(output_dir) as folder:
+        write_model_folder(folder, model, tokenizer, metrics, card)
+        pictures.draw_training_curve(history, data.problem, folder)
+        problem = problem_type_of(model.config)
+        pictures.draw_answers(problem, data.validation, evaluations["validation"], folder)
+        pictures.draw_calibration(uncalibrated, evaluations["validation"].measures, folder)
     remove_checkpoints(checkpoints, with_folder=checkpoint_dir is None)
-    return FinishedRun(measured_on, getattr(model.config, TEMPERATURE))
+    return FinishedRun(measured_on, calibration)
 
 
 def calibrate(
@@ -179,16 +180,26 @@ def _about(files: TrainingFiles, columns: Columns, base_model: str | None, texts
     return about
 
 
-def _caveats(data: TrainingData, model: PreTrainedModel, validation: Evaluation) -> str:
+def _calibration(model: PreTrainedModel, before: Measures, after: Measures) -> str:
+    if isinstance(after, RegressionMeasures):
+        return ""
+    return (
+        f"Scores are calibrated: logits are divided by {getattr(model.config, TEMPERATURE)} "
+        f"(`{TEMPERATURE}` in config.json), fitted on the validation texts, whose expected "
+        f"calibration error was {before.expected_calibration_error:.4g} before and is "
+        f"{after.expected_calibration_error:.4g} now."
+    )
+
+
+def _caveats(
+    data: TrainingData, model: PreTrainedModel, validation: Evaluation, calibration: str
+) -> str:
     problem = problem_type_of(model.config)
     sentences = [f"Answers: {', '.join(problem.labels)}."]
     if problem.name == MultiLabel.name:
         sentences.append(f"A label applies from a score of {problem.threshold} on.")
-    if problem.name != Regression.name:
-        sentences.append(
-            f"Scores are calibrated: logits are divided by {getattr(model.config, TEMPERATURE)} "
-            f"(`{TEMPERATURE}` in config.json), fitted on the validation texts."
-        )
+    if calibration:
+        sentences.append(calibration)
         if not validation.mistakes:
             sentences.append(
                 "None of these was answered wrongly, so the temperature follows from the doubt of "

@@ -70,6 +70,7 @@ def model_dir(tmp_path_factory, disputes_file, one_thread):
     assert "Problem type: single_label_classification; --problem-type asks" in trained.stderr
     assert "Training on 180 texts, validating on 20." in trained.stderr
     assert "test: 200 documents, accuracy" in trained.stdout
+    assert "whose expected calibration error was" in trained.stdout
     assert "200 test texts nearly repeat a training text" not in trained.stderr
     assert "180 test texts nearly repeat a training text" in trained.stderr
     return folder

@@ -21,7 +21,6 @@ from fine_tuning.columns import PROBLEM_TYPE_NAMES
 from fine_tuning.command_line import main
 from fine_tuning.evaluation_commands import print_folds
 from fine_tuning.measures import RegressionMeasures
-from fine_tuning.model_folder import load_model_folder, write_model_folder
 from tests.fine_tuning.label_sets import write_label_set
 
 
@@ -109,12 +108,26 @@ def test_the_spread_of_the_folds_is_told(capsys):
     assert "all 2 folds, mean ± standard deviation: mean absolute error 2 ± 1.414" in all_folds
 
 
-@pytest.mark.parametrize("option", [("--base-model", "x"), ("--epochs", 3)], ids=lambda one: one[0])
+@pytest.mark.parametrize(
+    "option",
+    [("--base-model", "x"), ("--epochs", 3), ("--problem-type", "regression")],
+    ids=lambda one: one[0],
+)
 def test_what_trains_is_refused_where_nothing_is_trained(fine_tuning, disputes_file, option):
     """Else the demonstration model would be measured in the place of the one that was meant."""
     run = fine_tuning("evaluate", "--test", disputes_file, *option)
     assert run.exit_code == 2
-    assert f"{option[0]} trains, which evaluate does with --folds only" in run.stderr
+    assert f"{option[0]} is for training, which evaluate does with --folds only" in run.stderr
+
+
+def test_folds_measure_no_model_that_is_there(fine_tuning, disputes_file, model_dir):
+    """They train their own, so naming one is a misunderstanding."""
+    run = fine_tuning(
+        *("evaluate", "--test", disputes_file, "--model-dir", model_dir, "--folds", 2),
+        *("--from-scratch", "tiny"),
+    )
+    assert run.exit_code == 2
+    assert "Leave --model-dir out" in run.stderr
 
 
 def test_more_folds_than_rows_are_refused(fine_tuning, disputes_file):
@@ -148,7 +161,8 @@ def test_a_folder_that_holds_a_model_is_kept(fine_tuning, model_dir, disputes_fi
 
 
 def test_a_run_that_fails_after_training_is_not_trained_again(fine_tuning, disputes_file, tmp_path):
-    """Checkpoints go when the folder is written; until then the same command goes on from them."""
+    """Checkpoints go when the folder is written; until then the same command goes on from them, and
+    finds no half of a model that it would have to be allowed to replace."""
     folder, checkpoints = tmp_path / "final", tmp_path / "checkpoints"
     command = (
         *("train", "--train", disputes_file, "--from-scratch", "tiny", "--output-dir", folder),
@@ -158,7 +172,7 @@ def test_a_run_that_fails_after_training_is_not_trained_again(fine_tuning, dispu
     with pytest.raises(IsADirectoryError):
         main([str(argument) for argument in command])
     (folder / "MODEL_CARD.md").rmdir()
-    again = fine_tuning(*command, "--overwrite")
+    again = fine_tuning(*command)
     assert again.exit_code == 0, again.stderr
     assert "epoch=" not in again.stderr
     assert list(checkpoints.iterdir()) == []
@@ -287,22 +301,6 @@ def test_a_person_is_asked_before_a_model_is_replaced(
     assert sentence in run.stderr
 
 
-def test_nothing_of_the_model_before_is_left(model_dir, tmp_path):
-    """Its weights in parts, its vocabulary and its pictures go; the user's own files stay."""
-    folder = tmp_path / "final"
-    folder.mkdir()
-    before = ("model-00001-of-00002.safetensors", "model.safetensors.index.json", "merges.txt")
-    for name in (*before, "predicted_and_true.png", "sample_texts.txt"):
-        (folder / name).touch()
-    model, tokenizer = load_model_folder(model_dir)
-    write_model_folder(folder, model, tokenizer, {}, "# A card")
-    assert {path.name for path in folder.iterdir()} == {
-        *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"),
-        *("special_tokens_map.json", "label_mapping.csv", "metrics.json", "MODEL_CARD.md"),
-        "sample_texts.txt",
-    }
-
-
 def test_a_hub_that_cannot_be_reached_is_told_at_once(disputes_file, tmp_path):
     """Asked once, where the hub's own client would try for a minute."""
     run = subprocess.run(
@@ -323,6 +321,23 @@ def test_a_hub_that_cannot_be_reached_is_told_at_once(disputes_file, tmp_path):
     assert "give --base-model the path of a local folder" in run.stderr
 
 
+def test_what_is_not_installed_is_told():
+    """The README installs what training needs in a step of its own, which may be left out."""
+    without_torch = "import sys; sys.modules['torch'] = None"
+    train = "from fine_tuning.command_line import main; main(['train'])"
+    run = subprocess.run(
+        [sys.executable, "-c", f"{without_torch}; {train}"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr == (
+        "Error: `train` needs torch, which is not installed. Install requirements-training.txt.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "ends_with"),
     [
@@ -330,6 +345,12 @@ def test_a_hub_that_cannot_be_reached_is_told_at_once(disputes_file, tmp_path):
         (("--base-model", "no/such/folder"), (1, "give --base-model the path of a local folder")),
         ((), (2, "Give either --base-model or --from-scratch")),
         (("--from-scratch", "tiny", "--base-model", "x"), (2, "Give either")),
+        (("--from-scratch", "tiny", "--label-column", ","), (2, "no column is named")),
+        (
+            ("--from-scratch", "tiny", "--text-column", "x,y,x"),
+            (2, "a column is named twice among"),
+        ),
+        (("--from-scratch", "tiny", "--label-column", "text"), (2, "'text' is given as --text-co")),
     ],
 )
 def test_a_wrong_call_is_one_sentence(fine_tuning, disputes_file, tmp_path, arguments, ends_with):

@@ -7,10 +7,11 @@ import io
 import pytest
 from transformers import TrainerState
 
-from fine_tuning import demonstration_commands, training_commands
+from fine_tuning import demonstration_commands, evaluation_commands, training_commands
+from fine_tuning.command_line import main
 from fine_tuning.output_options import watched_training
 
-SHOW_CURSOR = "\x1b[?25h"
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 COMMANDS = {
     "demonstration-model": (demonstration_commands, "make_demonstration_model", ()),
     "train": (training_commands, "train_and_write", ("--from-scratch", "tiny")),
@@ -57,10 +58,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_an_interrupted_bar_gives_the_cursor_back(monkeypatch, tmp_path):
-    """It is hidden while the bar moves."""
+@pytest.fixture
+def terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    terminal = Terminal()
+    return Terminal()
+
+
+def test_an_interrupted_bar_gives_the_cursor_back(terminal, tmp_path):
+    """It is hidden while the bar moves."""
     with (
         contextlib.redirect_stderr(terminal),
         contextlib.suppress(ValueError),
@@ -69,3 +74,20 @@ def test_an_interrupted_bar_gives_the_cursor_back(monkeypatch, tmp_path):
         progress.on_train_begin(None, TrainerState(max_steps=3), None)
         raise ValueError
     assert terminal.getvalue().endswith(SHOW_CURSOR)
+
+
+def test_the_bar_of_an_interrupted_fold_gives_the_cursor_back(terminal, monkeypatch):
+    """Each fold shows a bar of its own."""
+
+    def interrupted(*_arguments, callbacks):
+        (progress,) = callbacks
+        for _fold in range(2):
+            progress.on_train_begin(None, TrainerState(max_steps=3), None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation_commands, "cross_validate", interrupted)
+    with contextlib.redirect_stderr(terminal), pytest.raises(SystemExit):
+        main(["evaluate", "--test", "x.csv", "--folds", "2", "--from-scratch", "tiny"])
+    last_drawn = terminal.getvalue().rpartition(SHOW_CURSOR)[0].rpartition("\x1b[2K")[2]
+    assert last_drawn.count("0/3") == 1
+    assert HIDE_CURSOR not in terminal.getvalue().rpartition(SHOW_CURSOR)[2]

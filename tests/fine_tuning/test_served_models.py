@@ -69,6 +69,7 @@ def test_a_trained_model_is_packaged_and_served_by_a_job(
     faultless = 1 in {validation.get("accuracy"), validation.get("exact_match")}
     card = (folder / "MODEL_CARD.md").read_text()
     assert ("None of these was answered wrongly" in card) == faultless
+    assert ("expected calibration error was" in card) == (problem_type != "regression")
     drawn = {path.name for path in folder.glob("*.png")}
     assert drawn == {"training_curve.png"} | PICTURES[problem_type]
 
