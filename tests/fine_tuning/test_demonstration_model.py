@@ -5,12 +5,16 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fine_tuning.columns import Columns
 from fine_tuning.demonstration_model import HANDWRITTEN_FILE
 from fine_tuning.evaluation import evaluate_classifier
 from fine_tuning.labelled_texts import read_training_file
 from fine_tuning.model_folder import load_model_folder
+from fine_tuning.pictures import TRAINING_CURVE, draw_training_curve
+from fine_tuning.problem_types import SingleLabel
+from fine_tuning.training import TrainingHistory
 
 FOLDER = Path(__file__).parents[2] / "modernbert_dispute_classifier" / "final"
 
@@ -73,6 +77,14 @@ def test_the_card_says_what_calibration_on_faultless_answers_is_worth():
     card = " ".join((FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8").split())
     faultless = stated["validation"]["accuracy"] == 1
     assert ("None of these was answered wrongly" in card) == faultless
+
+
+def test_the_training_curve_is_drawn_from_the_figures_that_are_kept(tmp_path):
+    """Each epoch's figures are in metrics.json, and drawing them again gives the same picture."""
+    epochs = json.loads((FOLDER / "metrics.json").read_text(encoding="utf-8"))["epochs"]
+    draw_training_curve(TrainingHistory(epochs), SingleLabel(()), tmp_path)
+    drawn, kept = (Image.open(folder / TRAINING_CURVE) for folder in (tmp_path, FOLDER))
+    assert drawn.tobytes() == kept.tobytes()
 
 
 def test_scores_are_not_all_near_one(measures):
