@@ -19,12 +19,7 @@ from transformers.utils import ModelOutput
 from src.errors import ModelError
 from src.int8_gate import check_int8
 from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
-from src.micro_batches import (
-    MicroBatch,
-    neighbouring_micro_batches,
-    packed_micro_batches,
-    padded_micro_batches,
-)
+from src.micro_batches import MicroBatch, packed_micro_batches, padded_micro_batches
 from src.modernbert_layer import fuse_layers
 from src.packed_attention import attention_for
 from src.packed_encoder import PACKED_MODEL_TYPES, pack_encoder, unpack_encoder
@@ -90,23 +85,15 @@ class PackedForwardPass:
         self._device = model.device
 
     def micro_batches(self, lengths: Sequence[int], max_tokens: int) -> list[MicroBatch]:
-        """Divide documents of these lengths, in tokens, into micro-batches.
-
-        A CPU's rows are short, and it pays to fill them; a GPU's attention gains by neighbours.
-        """
-        if self._device.type == "cpu":
-            return packed_micro_batches(lengths, max_tokens)
-        return neighbouring_micro_batches(lengths, max_tokens)
+        """Divide documents of these lengths, in tokens, into micro-batches."""
+        return packed_micro_batches(lengths, max_tokens)
 
     @torch.inference_mode()
     def logits(self, documents: Sequence[TokenIds]) -> Tensor:
         """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
-        places = sorted(range(len(documents)), key=lambda place: -len(documents[place]))
-        longest_first = [documents[place] for place in places]
-        row = PackedRow([len(document) for document in longest_first], self._device)
-        input_ids = on_device(_end_to_end(longest_first)[None], self._device)
-        logits = on_cpu(self._model(input_ids=input_ids, packed_row=row).logits.float())
-        return logits[torch.tensor(places).argsort()]
+        row = PackedRow([len(document) for document in documents], self._device)
+        input_ids = on_device(_end_to_end(documents)[None], self._device)
+        return on_cpu(self._model(input_ids=input_ids, packed_row=row).logits.float())
 
 
 def _end_to_end(documents: Sequence[TokenIds]) -> Tensor:
@@ -194,7 +181,8 @@ def _way_of_attention(model: PreTrainedModel, precision: Precision, is_packed: b
     """What computes it, for the log."""
     if not is_packed:
         return f"transformers' own {model.config._attn_implementation}"
-    way = attention_for(model.device, layers_format(precision))
+    head_dim = model.config.hidden_size // model.config.num_attention_heads
+    way = attention_for(model.device, layers_format(precision), head_dim)
     return way.__name__.removeprefix("attend_with_")
 
 

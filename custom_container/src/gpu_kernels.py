@@ -16,9 +16,10 @@ def _store_norm(values, held, columns, weight, bias, normed, epsilon, size: tl.c
     """Layer norm of `size` values, of which those not held are 0, to where `normed` points."""
     centred = tl.where(held, values - tl.sum(values) / size, 0.0)
     factor = 1 / tl.sqrt(tl.sum(centred * centred) / size + epsilon)
-    weights = tl.load(weight + columns, mask=held, other=0.0)
-    biases = tl.load(bias + columns, mask=held, other=0.0)
-    tl.store(normed + columns, centred * factor * weights + biases, mask=held)
+    values = centred * factor * tl.load(weight + columns, mask=held, other=0.0)
+    if bias is not None:
+        values += tl.load(bias + columns, mask=held, other=0.0)
+    tl.store(normed + columns, values, mask=held)
 
 
 @triton.jit
@@ -82,3 +83,65 @@ def rotate(cosines, sines, product, heads: tl.constexpr, half: tl.constexpr, blo
     right = tl.load(first + half, mask=held, other=0.0).to(tl.float32)
     tl.store(first, left * cosine - right * sine, mask=held)
     tl.store(first + half, right * cosine + left * sine, mask=held)
+
+
+@triton.jit
+def attend(
+    query,
+    key,
+    value,
+    first_seen,
+    end_seen,
+    attended,
+    scale,
+    tokens,
+    head_stride,
+    token_stride,
+    reach,
+    heads: tl.constexpr,
+    head_dim: tl.constexpr,
+    queries: tl.constexpr,
+    keys: tl.constexpr,
+    windowed: tl.constexpr,
+):
+    """Flash attention of `queries` tokens of one head over the keys that they may see.
+
+    Query, key and value are [heads, tokens, head_dim], strided alike; `attended` is contiguous,
+    [tokens, heads, head_dim]. Token t sees the tokens first_seen[t] to end_seen[t], that one left
+    out, int32, and, if `windowed`, none further than `reach` from it. The scores are multiplied by
+    `scale`, which holds log2(e), for powers of two are taken of them.
+    """
+    head = tl.program_id(0)
+    rows = tl.program_id(1) * queries + tl.arange(0, queries)
+    columns = tl.arange(0, head_dim)
+    held = rows < tokens
+    first = tl.load(first_seen + rows, mask=held, other=tokens)
+    end = tl.load(end_seen + rows, mask=held, other=0)
+    if windowed:
+        first = tl.maximum(first, rows - reach)
+        end = tl.minimum(end, rows + reach + 1)
+    own = head.to(tl.int64) * head_stride + columns
+    q = tl.load(
+        query + rows[:, None].to(tl.int64) * token_stride + own, mask=held[:, None], other=0.0
+    )
+    largest = tl.full([queries], -1.0e9, tl.float32)
+    total = tl.zeros([queries], tl.float32)
+    sums = tl.zeros([queries, head_dim], tl.float32)
+    past = tl.max(end)
+    for begin in range(tl.min(first), past, keys):
+        places = begin + tl.arange(0, keys)
+        beside = places[:, None].to(tl.int64) * token_stride + own
+        there = (places < past)[:, None]
+        k = tl.load(key + beside, mask=there, other=0.0)
+        scores = tl.dot(q, tl.trans(k)) * scale
+        seen = (places[None, :] >= first[:, None]) & (places[None, :] < end[:, None])
+        scores = tl.where(seen, scores, -1.0e9)
+        grown = tl.maximum(largest, tl.max(scores, 1))
+        powers = tl.exp2(scores - grown[:, None])
+        shrunk = tl.exp2(largest - grown)
+        v = tl.load(value + beside, mask=there, other=0.0)
+        total = total * shrunk + tl.sum(powers, 1)
+        sums = sums * shrunk[:, None] + tl.dot(powers.to(v.dtype), v)
+        largest = grown
+    into = attended + (rows[:, None].to(tl.int64) * heads + head) * head_dim + columns
+    tl.store(into, sums / total[:, None], mask=held[:, None])

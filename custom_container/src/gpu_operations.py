@@ -3,6 +3,8 @@
 Knows how many programs a kernel is run in; knows neither models nor what the operations are for.
 """
 
+import math
+
 import torch
 import triton
 from torch import Tensor, nn
@@ -11,12 +13,17 @@ from src import gpu_kernels
 
 # Numbers that one program computes, where tokens do not say how many.
 AT_ONCE = 1024
+# Queries and keys that a program holds at once, its warps and the stages of its loads.
+WINDOWED = {"queries": 64, "keys": 32, "num_warps": 4, "num_stages": 3}
+GLOBAL = {"queries": 64, "keys": 64, "num_warps": 4, "num_stages": 3}
 
 
 def layer_norm(stream: Tensor, norm: nn.LayerNorm, dtype: torch.dtype) -> Tensor:
     """`norm` of the fp32 stream [tokens, hidden], in `dtype`."""
     normed = torch.empty_like(stream, dtype=dtype)
-    gpu_kernels.norm[(len(stream),)](stream, *_weights(norm), normed, norm.eps, **_sizes(stream))
+    gpu_kernels.norm[(len(stream),)](
+        stream, norm.weight, norm.bias, normed, norm.eps, **_sizes(stream)
+    )
     return normed
 
 
@@ -24,13 +31,9 @@ def added_norm(stream: Tensor, update: Tensor, norm: nn.LayerNorm, dtype: torch.
     """`add_`, and then `layer_norm` of the stream."""
     normed = torch.empty_like(stream, dtype=dtype)
     gpu_kernels.add_norm[(len(stream),)](
-        stream, update, *_weights(norm), normed, norm.eps, **_sizes(stream)
+        stream, update, norm.weight, norm.bias, normed, norm.eps, **_sizes(stream)
     )
     return normed
-
-
-def _weights(norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
-    return norm.weight, torch.zeros_like(norm.weight) if norm.bias is None else norm.bias
 
 
 def _sizes(stream: Tensor) -> dict[str, int]:
@@ -66,3 +69,41 @@ def gelu_gated(product: Tensor) -> Tensor:
         product, gated, count, size=size, block=AT_ONCE
     )
     return gated
+
+
+def attended(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    seen_tokens: tuple[Tensor, Tensor],
+    *,
+    scaling: float,
+    reach: int | None,
+) -> Tensor:
+    """Flash attention; [heads, tokens, head_dim] in and out.
+
+    Token t sees the tokens seen_tokens[0][t] to seen_tokens[1][t], that one left out, int32, and
+    none further than `reach` from it.
+    """
+    heads, tokens, head_dim = query.shape
+    if not query.stride() == key.stride() == value.stride():
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+    result = query.new_empty(tokens, heads, head_dim)
+    sizes = GLOBAL if reach is None else WINDOWED
+    gpu_kernels.attend[(heads, triton.cdiv(tokens, sizes["queries"]))](
+        query,
+        key,
+        value,
+        *seen_tokens,
+        result,
+        scaling * math.log2(math.e),
+        tokens,
+        query.stride(0),
+        query.stride(1),
+        reach or 0,
+        heads=heads,
+        head_dim=head_dim,
+        windowed=reach is not None,
+        **sizes,
+    )
+    return result.transpose(0, 1)

@@ -47,22 +47,5 @@ def packed_micro_batches(lengths: Sequence[int], max_tokens: int) -> list[MicroB
     return micro_batches
 
 
-def neighbouring_micro_batches(lengths: Sequence[int], max_tokens: int) -> list[MicroBatch]:
-    """Micro-batches for a row without padding, the sum of lengths <= `max_tokens`, of neighbours.
-
-    Longest first, so that the documents of a row are of about the same length. Each but the last
-    has room for less than its next document: little, where rows are many documents long.
-    """
-    micro_batches: list[MicroBatch] = []
-    room = 0
-    for position in _longest_first(lengths):
-        if not micro_batches or lengths[position] > room:
-            micro_batches.append([])
-            room = max_tokens
-        micro_batches[-1].append(position)
-        room -= lengths[position]
-    return micro_batches
-
-
 def _longest_first(lengths: Sequence[int]) -> list[int]:
     return sorted(range(len(lengths)), key=lambda position: -lengths[position])

@@ -6,21 +6,17 @@ stream stays fp32 and is changed in place. Knows ModernBERT's layer; knows neith
 nor how documents are packed.
 """
 
-import logging
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.modernbert.modeling_modernbert import ModernBertEncoderLayer
 
-from src import cpu_operations
+from src.device_operations import operations_for
 from src.linear_layers import input_format
 from src.packed_attention import attention_for
 from src.packed_row import PackedRow
-
-logger = logging.getLogger(__name__)
 
 
 class FusedLayer(nn.Module):
@@ -71,7 +67,7 @@ class FusedLayer(nn.Module):
         query, key, value = self._operations.rotated_heads(
             self.qkv(normed), self._head_dim, cosines, sines
         )
-        attend = attention_for(query.device, query.dtype)
+        attend = attention_for(query.device, query.dtype, self._head_dim)
         scaling = self._head_dim**-0.5
         attended = attend(query, key, value, row, scaling=scaling, reach=self._reach)
         return self.attention_out(attended.transpose(0, 1).flatten(1))
@@ -82,23 +78,8 @@ def fuse_layers(encoder: PreTrainedModel) -> bool:
     config = encoder.config
     if config.model_type != "modernbert" or config.hidden_activation != "gelu":
         return False
-    operations = _operations_for(encoder.device)
+    operations = operations_for(encoder.device)
     if operations is None:
         return False
     encoder.layers = nn.ModuleList(FusedLayer(layer, operations) for layer in encoder.layers)
     return True
-
-
-def _operations_for(device: torch.device) -> ModuleType | None:
-    """The device's kernels; None on a GPU where they cannot be compiled."""
-    if device.type == "cpu":
-        return cpu_operations
-    try:
-        from src import gpu_operations  # noqa: PLC0415
-
-        gpu_operations.gelu_gated(torch.ones(1, 2, device=device))
-    except Exception as error:
-        # Whatever is missing, Triton or the C compiler it calls: it is slower without, no more.
-        logger.warning("No kernels for this GPU: %s: %s", type(error).__name__, error)
-        return None
-    return gpu_operations

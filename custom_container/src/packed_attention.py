@@ -12,10 +12,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention.varlen import varlen_attn_out
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
 from src.cpu_operations import softmax_
+from src.device_operations import operations_for
 from src.packed_row import PackedRow
 
 PACKED_ATTENTION = "packed_rows"
@@ -23,6 +24,7 @@ PACKED_ATTENTION = "packed_rows"
 # of 8,192 tokens. For these, 128 queries at once took half the time of 512.
 SCORES_AT_ONCE = 2**18
 LEAST_QUERIES_AT_ONCE = 128
+TRITON_HEAD_DIMS = {16, 32, 64, 128}
 
 Attend = Callable[..., Tensor]
 
@@ -45,22 +47,22 @@ def packed_attention(
     `sliding_window - 1` tokens either side. Gives [1, tokens, heads, head_dim] and no weights.
     """
     reach = None if sliding_window is None else sliding_window - 1
-    attend = attention_for(query.device, query.dtype)
+    attend = attention_for(query.device, query.dtype, query.shape[-1])
     attended = attend(query[0], key[0], value[0], packed_row, scaling=scaling, reach=reach)
     return attended.transpose(0, 1).contiguous()[None], None
 
 
-def attention_for(device: torch.device, dtype: torch.dtype) -> Attend:
+def attention_for(device: torch.device, dtype: torch.dtype, head_dim: int) -> Attend:
     """The fastest of the ways below; a way that the device cannot go is never named.
 
-    varlen_attn_out needs half precision and compute capability 8.0; a T4 has 7.5.
+    Flash attention needs half precision and compute capability 8.0; a T4 has 7.5.
     """
-    if device.type == "cuda" and dtype != torch.float32:
-        if torch.cuda.get_device_capability(device) >= (8, 0):
-            return attend_with_varlen
-    elif device.type == "cpu":
+    if device.type == "cpu":
         return attend_with_matmul
-    return attend_with_sdpa
+    if dtype == torch.float32 or torch.cuda.get_device_capability(device) < (8, 0):
+        return attend_with_sdpa
+    is_triton = operations_for(device) is not None and head_dim in TRITON_HEAD_DIMS
+    return attend_with_triton if is_triton else attend_with_varlen
 
 
 def attend_with_sdpa(
@@ -123,29 +125,39 @@ def attend_with_varlen(
     *,
     scaling: float,
     reach: int | None,
-    varlen: Callable[..., Tensor] = varlen_attn_out,
+    varlen: Callable[..., Tensor] = varlen_attn,
 ) -> Tensor:
-    """torch's flash attention for rows of documents: no mask, no padding, a kernel a length group.
+    """torch's flash attention for rows of documents: no mask, no padding, one kernel a layer.
 
     CUDA, compute capability 8.0, half precision. [heads, tokens, head_dim] in and out.
     """
-    either_side = -1 if reach is None else reach  # -1 is its word for no limit
-    query, key, value = (heads.transpose(0, 1) for heads in (query, key, value))
-    attended = torch.empty_like(query, memory_format=torch.contiguous_format)
-    for tokens, ends, longest in row.length_groups:
-        varlen(
-            attended[tokens],
-            query[tokens],
-            key[tokens],
-            value[tokens],
-            ends,
-            ends,
-            longest,
-            longest,
-            scale=scaling,
-            window_size=(either_side, either_side),
-        )
+    either_side = -1 if reach is None else reach  # -1 is varlen_attn's word for no limit
+    ends, longest = row.cumulative_lengths, max(row.lengths)
+    attended = varlen(
+        query.transpose(0, 1),
+        key.transpose(0, 1),
+        value.transpose(0, 1),
+        ends,
+        ends,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(either_side, either_side),
+    )
     return attended.transpose(0, 1)
+
+
+def attend_with_triton(
+    query: Tensor, key: Tensor, value: Tensor, row: PackedRow, *, scaling: float, reach: int | None
+) -> Tensor:
+    """Flash attention of our own, which reads no key beyond a window's reach.
+
+    CUDA, compute capability 8.0, half precision, head_dim a power of two from 16 on.
+    [heads, tokens, head_dim] in and out.
+    """
+    from src.gpu_operations import attended  # noqa: PLC0415
+
+    return attended(query, key, value, row.seen_tokens, scaling=scaling, reach=reach)
 
 
 AttentionInterface.register(PACKED_ATTENTION, packed_attention)

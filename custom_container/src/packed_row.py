@@ -7,7 +7,6 @@ neither models nor how attention is computed.
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,24 +17,8 @@ from src.transfers import on_device
 # Queries of a windowed layer are computed in blocks of this many, each against the keys in its
 # reach; of 32, 64 and 128 the fastest on CPU for ModernBERT's window of 64 tokens either side.
 BLOCK_TOKENS = 64
-# A kernel that is started for the longest document of a group does nothing for the blocks of this
-# many tokens that others lack; those of a document at least so large a part as long are few enough.
-KERNEL_TOKENS = 128
-LEAST_PART = 1 / 3
 # Finite, so that the padding queries after a row's end give numbers instead of NaN.
 MASKED = -1e9
-
-
-class LengthGroup(NamedTuple):
-    """Neighbours in a row that are of about the same length.
-
-    Where they lie, where each of them begins and the last one ends, [documents + 1], int32, counted
-    from the group's first token, and the tokens of the longest.
-    """
-
-    tokens: slice
-    ends: Tensor
-    longest: int
 
 
 class PackedRow:
@@ -57,25 +40,6 @@ class PackedRow:
         return on_device(torch.tensor(self._ends, dtype=torch.int32), self._device)
 
     @cached_property
-    def length_groups(self) -> list[LengthGroup]:
-        """The documents in their order; few groups where they are sorted, longest first."""
-        groups: list[list[int]] = []
-        for length in self.lengths:
-            longest = _blocks(groups[-1][0]) if groups else 0
-            if LEAST_PART * longest <= _blocks(length) <= longest:
-                groups[-1].append(length)
-            else:
-                groups.append([length])
-        ends = accumulate(map(sum, groups))
-        return [self._group(end, lengths) for end, lengths in zip(ends, groups, strict=True)]
-
-    def _group(self, end: int, lengths: list[int]) -> LengthGroup:
-        own_ends = torch.tensor(list(accumulate(lengths, initial=0)), dtype=torch.int32)
-        return LengthGroup(
-            slice(end - sum(lengths), end), on_device(own_ends, self._device), max(lengths)
-        )
-
-    @cached_property
     def first_tokens(self) -> Tensor:
         """The position in the row of each document's first token, [documents]."""
         return self.cumulative_lengths[:-1].long()
@@ -85,6 +49,12 @@ class PackedRow:
         """The document that each position belongs to, [tokens]."""
         lengths = self.cumulative_lengths.diff()
         return torch.repeat_interleave(lengths, output_size=self._ends[-1]).long()
+
+    @cached_property
+    def seen_tokens(self) -> tuple[Tensor, Tensor]:
+        """The document of each position: its first and past-the-end position, [tokens], int32."""
+        ends, documents = self.cumulative_lengths, self.document_of_token
+        return ends[documents], ends[documents + 1]
 
     @cached_property
     def position_ids(self) -> Tensor:
@@ -104,10 +74,6 @@ class PackedRow:
         if reach not in self._windows:
             self._windows[reach] = Window(self, reach)
         return self._windows[reach]
-
-
-def _blocks(length: int) -> int:
-    return -(-length // KERNEL_TOKENS)
 
 
 class Window:

@@ -6,16 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.micro_batches import (
-    neighbouring_micro_batches,
-    packed_micro_batches,
-    padded_micro_batches,
-)
+from src.micro_batches import packed_micro_batches, padded_micro_batches
 
 lengths_lists = st.lists(st.integers(1, 300), max_size=200)
-planners = pytest.mark.parametrize(
-    "planner", [padded_micro_batches, packed_micro_batches, neighbouring_micro_batches]
-)
+planners = pytest.mark.parametrize("planner", [padded_micro_batches, packed_micro_batches])
 
 
 def padded_cost(lengths):
@@ -23,11 +17,7 @@ def padded_cost(lengths):
     return len(lengths) * max(lengths)
 
 
-COSTS = {
-    padded_micro_batches: padded_cost,
-    packed_micro_batches: sum,
-    neighbouring_micro_batches: sum,
-}
+COSTS = {padded_micro_batches: padded_cost, packed_micro_batches: sum}
 
 
 @planners
@@ -52,15 +42,6 @@ def test_packed_rows_are_never_two_half_empty_ones(lengths):
     )
 
     assert len(totals) < 2 or totals[0] + totals[1] > 300
-
-
-@given(lengths=lengths_lists)
-def test_neighbours_in_length_share_a_row(lengths):
-    """No document of a row is longer than any of the row before."""
-    rows = neighbouring_micro_batches(lengths, 300)
-
-    in_order = [lengths[position] for row in rows for position in row]
-    assert in_order == sorted(lengths, reverse=True)
 
 
 def test_padding_stays_small_among_texts_of_real_lengths():
