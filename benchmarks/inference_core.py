@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -32,6 +31,7 @@ from benchmarks.documents import (  # noqa: E402
     generated_texts,
     save_base_model,
 )
+from benchmarks.figures import Figure, report  # noqa: E402
 from benchmarks.image_environment import start_as_in_the_image  # noqa: E402
 from benchmarks.turns import Contender, Turn  # noqa: E402
 from src.precision import Precision  # noqa: E402
@@ -47,28 +47,6 @@ OURS = {
 }
 PRODUCTS = {precision: f"matrix products in {precision}" for precision in OURS}
 WEIGHTS = "model.safetensors"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measured figure beside the bounds it is held to; `at_most` turns them round."""
-
-    name: str
-    value: float
-    floor: float
-    goal: float
-    at_most: bool = False
-
-    @property
-    def verdict(self) -> str:
-        """`goal`, `floor` or `UNDER`: the better of the two that is reached."""
-        reached = (lambda bound: self.value <= bound) if self.at_most else self._reaches
-        if reached(self.goal):
-            return "goal"
-        return "floor" if reached(self.floor) else "UNDER"
-
-    def _reaches(self, bound: float) -> bool:
-        return self.value >= bound
 
 
 def interleaved(contenders: dict[str, Contender], rounds: int) -> dict[str, list[Turn]]:
@@ -211,11 +189,9 @@ def main() -> int:
             tokenizer = AutoTokenizer.from_pretrained(folder)
             texts = generated_texts(arguments.documents, tokenizer)
         figures = measure(folder, texts, arguments.rounds) + lives(folder)
-    for figure in figures:
-        bounds = f"floor {figure.floor:g}, goal {figure.goal:g}"
-        print(f"{figure.name:40}{figure.value:>10.3g}  {bounds:30}{figure.verdict}")
+    is_under = report(figures)
     print(f"load {os.getloadavg()[0]:.1f}")
-    return any(figure.verdict == "UNDER" for figure in figures)
+    return is_under
 
 
 if __name__ == "__main__":
