@@ -1,13 +1,20 @@
 """The CPU's kernels: each step is torch's own arithmetic, in every format."""
 
+from contextlib import contextmanager
+from functools import partial
+
+import numba
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import AutoModelForSequenceClassification
 
+from src import cpu_kernels
 from src.cpu_operations import (
     add_,
     added_norm,
+    compile_kernels,
     dequantized,
     gelu_gated,
     layer_norm,
@@ -15,6 +22,8 @@ from src.cpu_operations import (
     rotated_heads,
     softmax_,
 )
+from src.forward_pass import PackedForwardPass, set_precision
+from src.precision import Precision, layers_format
 
 FORMATS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 
@@ -141,3 +150,37 @@ def test_products_get_their_scales_and_bias_back(dtype):
     y = dequantized(product, rows, columns, bias, dtype)
 
     assert_near(y, product * rows[:, None] * columns + bias)
+
+
+@contextmanager
+def called_kernels(monkeypatch):
+    """The kernels that are called, each with the types of what it is given."""
+    calls = set()
+
+    def recorded(name, kernel, *arguments):
+        calls.add((name, *map(numba.typeof, arguments)))
+        kernel(*arguments)
+
+    names = ("add", "dequantize", "gelu_gate", "norm", "quantize", "rotate", "softmax")
+    with monkeypatch.context() as patched:
+        for name in names:
+            patched.setattr(cpu_kernels, name, partial(recorded, name, getattr(cpu_kernels, name)))
+        yield calls
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16, Precision.INT8])
+def test_all_that_a_model_calls_is_compiled_ahead(model_dir, monkeypatch, precision):
+    """Another type of one argument would be compiled while the first request waits."""
+    model = AutoModelForSequenceClassification.from_pretrained(model_dir).float().eval()
+    forward_pass = PackedForwardPass(model)
+    documents = [[5] * 40, [6] * 128, [7]]
+
+    with called_kernels(monkeypatch) as compiled:
+        compile_kernels(layers_format(precision), precision == Precision.INT8)
+    with called_kernels(monkeypatch) as called:
+        forward_pass.logits(documents)
+        set_precision(model, precision, is_packed=True)
+        forward_pass.logits(documents)
+
+    assert called <= compiled
+    assert {name for name, *_ in called} == {name for name, *_ in compiled}

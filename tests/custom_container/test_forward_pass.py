@@ -190,6 +190,7 @@ def test_another_architecture_is_padded_and_the_log_says_so(caplog):
 
     assert isinstance(forward_pass, PaddedForwardPass)
     assert "DebertaV2ForSequenceClassification is not packed" in caplog.text
+    assert "Attention by transformers' own" in caplog.text
     torch.testing.assert_close(forward_pass.logits(documents()), expected, rtol=0, atol=2e-5)
 
 
