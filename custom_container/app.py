@@ -97,7 +97,8 @@ def create_app(
         status, code, message = _refusal(error, settings)
         if status == 500:
             app.logger.error("%s", message, exc_info=error)
-        invocation_log.refused(status, code, message, g.started)
+        if request.endpoint == invocations.__name__:
+            invocation_log.refused(status, code, message, g.started)
         return jsonify(error={"code": code, "message": message}), status
 
     return app

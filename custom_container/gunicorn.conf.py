@@ -7,16 +7,12 @@ an hour.
 
 import logging
 import os
-import re
 import select
-import selectors
 import signal
 import sys
-from functools import partial
 from pathlib import Path
 
-from gunicorn.workers.gthread import ThreadWorker
-
+from gunicorn_worker import IdleConnectionsWorker, without_quotation
 from src.devices import free_gpu, given_gpus
 from src.errors import ModelError
 from src.settings import Settings
@@ -24,26 +20,6 @@ from src.settings import Settings
 _gpus = given_gpus()
 _settings = Settings.from_environment(gpus=_gpus)
 _reason_reader, _reason_writer = os.pipe()
-
-
-class IdleConnectionsWorker(ThreadWorker):
-    """gunicorn's worker, but that a connection has a thread only once there is something to read.
-
-    gunicorn gives a new one a thread for 5 s. SageMaker's client is Go's, which opens connections
-    ahead of need, and a few of them would keep every thread from /invocations and /ping.
-    """
-
-    def enqueue_req(self, conn):
-        """Hand a connection to the threads, a new one as soon as it is readable."""
-        if conn.initialized or conn.data_ready:
-            super().enqueue_req(conn)
-            return
-        conn.data_ready = True  # which it is at the next call
-        conn.set_timeout()
-        self.keepalived_conns.append(conn)
-        readable = partial(self.on_client_socket_readable, conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, readable)
-
 
 bind = f"0.0.0.0:{_settings.port}"
 workers = max(_gpus, 1)
@@ -59,6 +35,8 @@ keepalive = 75
 # The root file system may be read-only, and a heartbeat must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
+# There is no proxy before it, whose SCRIPT_NAME would part a path from its route.
+forwarded_allow_ips = ""
 
 
 def pre_fork(server, worker):
@@ -72,17 +50,10 @@ def post_fork(_server, worker):
         os.environ["CUDA_VISIBLE_DEVICES"] = str(worker.gpu)
 
 
-def _without_quotation(record):
-    """Keep from the log what gunicorn could not read: it may be a document of a misread body."""
-    if str(record.msg).startswith("Invalid request from"):
-        record.msg = re.split("['\"]", record.msg, maxsplit=1)[0]
-    return True
-
-
 def post_worker_init(worker):
     """Begin to load the model in the worker: no CUDA context survives a fork."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("gunicorn.error").addFilter(_without_quotation)
+    logging.getLogger("gunicorn.error").addFilter(without_quotation)
 
     def end_server(error: Exception) -> None:
         if not isinstance(error, ModelError):

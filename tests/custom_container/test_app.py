@@ -237,9 +237,10 @@ def test_a_failure_of_ours_tells_the_log_and_not_the_caller(server, caplog):
 
 
 def test_other_paths_and_methods_are_refused_in_json(server):
-    """404 and 405 have the same form as every refusal."""
+    """404 and 405 have the same form as every refusal, and are no invocations for the log."""
     assert error_code(server.client.get("/nothing")) == "NotFound"
     assert error_code(server.client.get("/invocations")) == "MethodNotAllowed"
+    assert server.log_lines() == []
 
 
 def test_one_log_line_per_invocation_without_its_text(server):

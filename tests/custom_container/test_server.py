@@ -50,6 +50,15 @@ def test_a_body_beyond_the_payload_is_413_and_the_server_goes_on(server):
     assert server.request("POST", "/invocations", b"rent")[0] == 200
 
 
+def test_a_header_for_proxies_changes_no_route(server):
+    """SCRIPT_NAME would part the path: nothing stands before the container that may say so."""
+    connection = server.connection()
+    connection.request("GET", "/ping", headers={"SCRIPT_NAME": "/ping"})
+
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
 def test_a_chunked_body_is_read(server):
     """A client that does not know its length in advance is answered as well."""
     connection = server.connection()
