@@ -8,6 +8,7 @@ neither requests nor how the forward pass is computed.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from threading import Event
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from src.heads import Head
 from src.micro_batches import MicroBatch
 from src.progress import Progress
-from src.scheduler import Scheduler, always
+from src.scheduler import Scheduler, Submission, always
 from src.token_windows import TokenWindows
 
 # Tokenized while the device computes those before them.
@@ -58,17 +59,26 @@ class Classifier:
         """
         if not texts:
             return Classification([], tokens=0, micro_batches=0)
-        progress, submissions, counts, tokens = Progress(), [], [], 0
-        for first in range(0, len(texts), TEXTS_AT_ONCE):
-            windows = self._token_windows(texts[first : first + TEXTS_AT_ONCE])
-            inputs = list(chain.from_iterable(windows))
-            submissions.append(self._scheduler.submit(inputs, is_wanted, progress))
-            counts += map(len, windows)
-            tokens += sum(map(len, inputs))
-        logits = torch.cat([_in_order(submission.result()) for submission in submissions])
+        is_over, progress = Event(), Progress()
+        submissions: list[Submission] = []
+        counts: list[int] = []
+        try:
+            for first in range(0, len(texts), TEXTS_AT_ONCE):
+                windows = self._token_windows(texts[first : first + TEXTS_AT_ONCE])
+                counts += map(len, windows)
+                inputs = list(chain.from_iterable(windows))
+                submissions.append(
+                    self._scheduler.submit(
+                        inputs, lambda: not is_over.is_set() and is_wanted(), progress
+                    )
+                )
+            logits = torch.cat([_in_order(submission.result()) for submission in submissions])
+        finally:
+            # Where one part has failed, the device is spared the others.
+            is_over.set()
         return Classification(
             predictions=list(map(_with_windows, self._head.predictions(logits, counts), counts)),
-            tokens=tokens,
+            tokens=sum(submission.tokens for submission in submissions),
             micro_batches=sum(submission.micro_batches for submission in submissions),
         )
 

@@ -25,7 +25,7 @@ def operations_for(device: torch.device) -> ModuleType | None:
     try:
         from src import gpu_operations  # noqa: PLC0415
 
-        gpu_operations.gelu_gated(torch.ones(1, 2, device=device))
+        gpu_operations.try_kernels(device)
     except Exception as error:
         # Whatever is missing, Triton or the C compiler it calls: it is slower without, no more.
         logger.warning("No kernels for this GPU: %s: %s", type(error).__name__, error)

@@ -4,6 +4,7 @@ Knows how many programs a kernel is run in; knows neither models nor what the op
 """
 
 import math
+from functools import partial
 
 import torch
 import triton
@@ -16,6 +17,15 @@ AT_ONCE = 1024
 # Queries and keys that a program holds at once, its warps and the stages of its loads.
 WINDOWED = {"queries": 64, "keys": 32, "num_warps": 4, "num_stages": 3}
 GLOBAL = {"queries": 64, "keys": 64, "num_warps": 4, "num_stages": 3}
+
+
+def try_kernels(device: torch.device) -> None:
+    """Call what stands between a layer's products on small tensors; raises what Triton raises."""
+    ones, norm = partial(torch.ones, device=device), nn.LayerNorm(2, device=device)
+    layer_norm(add_(ones(1, 2), ones(1, 2)), norm, torch.float32)
+    added_norm(ones(1, 2), ones(1, 2), norm, torch.float32)
+    rotated_heads(ones(1, 6), 2, ones(1, 2), ones(1, 2))
+    gelu_gated(ones(1, 2))
 
 
 def layer_norm(stream: Tensor, norm: nn.LayerNorm, dtype: torch.dtype) -> Tensor:

@@ -18,6 +18,8 @@ def give_back(weights: Tensor) -> None:
 
     They come back from the file, or from the system's cache of it, when they are read again.
     """
+    if weights.device.type != "cpu":
+        return
     begin = weights.data_ptr() // mmap.PAGESIZE * mmap.PAGESIZE
     end = weights.data_ptr() + weights.nbytes
     if _is_mapped_from_a_file(begin, end):

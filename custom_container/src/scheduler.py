@@ -45,6 +45,7 @@ class Submission:
         progress: Progress,
     ) -> None:
         self.micro_batches = len(micro_batches)
+        self.tokens = sum(map(len, documents))
         self._documents = documents
         self._left = deque(micro_batches)
         self._is_wanted = is_wanted
@@ -53,7 +54,7 @@ class Submission:
         self._answered: list[tuple[MicroBatch, Tensor]] = []
         self._result: Future[list[tuple[MicroBatch, Tensor]]] = Future()
         self._progress = progress
-        progress.expect(len(documents), sum(map(len, documents)))
+        progress.expect(len(documents), self.tokens)
         if not documents:
             self._result.set_result([])
 

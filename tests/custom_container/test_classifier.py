@@ -1,12 +1,13 @@
 """The classifier: a document's answer depends on the document alone, and all of it is read."""
 
 import random
+from threading import Event
 
 import pytest
 import torch
 
 from src import inference
-from src.classifier import Classifier
+from src.classifier import TEXTS_AT_ONCE, Classifier
 from src.documents import Document
 from src.heads import SCORES, Head
 from src.scheduler import Scheduler
@@ -166,3 +167,36 @@ def test_a_document_whose_logits_are_no_numbers_gets_an_error_record():
         "NotANumber",
     ]
     assert answers.failed == 2
+
+
+class FirstFails(FixedForwardPass):
+    """Fails at its first micro-batch, and waits for `gate` at each of the others."""
+
+    def __init__(self):
+        super().__init__([[0.0]])
+        self.calls = 0
+        self.gate = Event()
+
+    def logits(self, documents):
+        """Zero for each document."""
+        self.calls += 1
+        if self.calls == 1:
+            raise RuntimeError("broken")
+        assert self.gate.wait(30)
+        return super().logits(documents)
+
+
+def test_a_request_that_has_failed_leaves_the_device_to_others():
+    """A text of its first part fails: those of its other parts are not computed."""
+    forward_pass = FirstFails()
+    scheduler = Scheduler(forward_pass, max_tokens_per_micro_batch=100)
+    classifier = Classifier(
+        lambda texts: [[[0]] for _ in texts], scheduler, Head(["a"], 1, SCORES["regression"])
+    )
+
+    with pytest.raises(RuntimeError, match="broken"):
+        classifier.classify(["text"] * 3 * TEXTS_AT_ONCE)
+    forward_pass.gate.set()
+    scheduler.submit([[0]]).result()
+
+    assert forward_pass.calls == 3

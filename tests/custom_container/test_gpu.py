@@ -130,10 +130,10 @@ def test_without_kernels_the_layers_stay_transformers_own(tmp_path, monkeypatch,
     """Slower, no more: the answers are the same, and the log says why."""
     from src import gpu_operations  # noqa: PLC0415
 
-    def no_compiler(_product):
+    def no_compiler(_device):
         raise RuntimeError("Failed to find C compiler.")
 
-    monkeypatch.setattr(gpu_operations, "gelu_gated", no_compiler)
+    monkeypatch.setattr(gpu_operations, "try_kernels", no_compiler)
     operations_for.cache_clear()
     save_model(tmp_path, **ORDINARY)
     model = load(tmp_path)

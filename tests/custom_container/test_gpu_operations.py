@@ -10,7 +10,16 @@ from torch.nn import functional
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytest.importorskip("triton")
-from src.gpu_operations import add_, added_norm, attended, gelu_gated, layer_norm, rotated_heads  # noqa: E402
+from src import gpu_kernels  # noqa: E402
+from src.gpu_operations import (  # noqa: E402
+    add_,
+    added_norm,
+    attended,
+    gelu_gated,
+    layer_norm,
+    rotated_heads,
+    try_kernels,
+)
 from src.packed_attention import attend_with_sdpa  # noqa: E402
 from src.packed_row import PackedRow  # noqa: E402
 
@@ -32,6 +41,18 @@ def assert_near(got, expected):
     """Within one rounding of the format that was asked for; the interpreter cuts off instead."""
     tolerance = {torch.float32: 2e-6, torch.bfloat16: 2**-7}[got.dtype]
     torch.testing.assert_close(got.float(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_what_is_tried_before_a_model_is_every_kernel_but_attention(monkeypatch):
+    """One that cannot be compiled is known before it stands in a layer."""
+    kernels = ("add", "add_norm", "gelu_gate", "norm", "rotate")
+    for name in kernels:
+        with monkeypatch.context() as patched:
+            patched.delattr(gpu_kernels, name)
+            with pytest.raises(AttributeError, match=name):
+                try_kernels(torch.device(DEVICE))
+
+    try_kernels(torch.device(DEVICE))
 
 
 @FORMATS
