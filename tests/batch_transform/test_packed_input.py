@@ -184,7 +184,11 @@ def test_gzipped_files_are_read_as_what_they_hold(
     ]
 
 
-@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"one\n" * 999)[:-9], b"\x1f\x8bxxxx"])
+@pytest.mark.parametrize(
+    "body",
+    [b"plain", gzip.compress(b"one\n" * 999)[:-9], b"\x1f\x8bxxxx"],
+    ids=["plain text", "cut off", "a head alone"],
+)
 def test_a_file_that_only_claims_to_be_gzipped_is_named(
     clients: AwsClients, documents: Any, folder: JobFolder, body: bytes
 ) -> None:
