@@ -20,10 +20,11 @@ demo: $(INSTALLED) ## Run the whole job on this machine: no AWS account, no Dock
 demo-automatic: $(INSTALLED) ## Deploy the queue on this machine, send requests, take it down
 	@$(VENV)/bin/python -m local_aws demo-automatic
 
-# Two workers, for tests wait half their time. Files in their order: each worker goes through one
-# folder after the other, and starts a folder's servers when it gets there.
+# Two workers, for tests wait half their time; threads that wait for each other must then leave the
+# cores to whoever computes. Files in their order: each worker goes through one folder after the
+# other, and starts a folder's servers when it gets there.
 test: check $(AWS_CLI)/.installed ## Lint, then run every test
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 image-test: $(INSTALLED) ## Build the container's image and run it as SageMaker does
 	$(VENV)/bin/python -m pytest image_test

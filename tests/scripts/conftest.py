@@ -114,3 +114,15 @@ def ready_operator(operator: Operator, packaged_model: Path) -> Operator:
     """An operator who has run package_model.py."""
     shutil.copy(packaged_model, operator.cwd / "model.tar.gz")
     return operator
+
+
+@pytest.fixture
+def operator_of_two_shards(ready_operator: Operator) -> Operator:
+    """
+    An operator with documents enough for two shards, long enough to be worth packing.
+
+    The long word is one token, so that the many bytes of a document take little time to answer.
+    """
+    line = b"My landlord keeps my deposit." + b" confidentiality" * 94 + b".\n"
+    ready_operator.upload(a=line * 30, b=line * 30)
+    return ready_operator

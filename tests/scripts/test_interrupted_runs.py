@@ -15,14 +15,6 @@ DOCUMENTS = b"My landlord keeps my deposit.\n" * 4
 DEADLINE_IN_SECONDS = 60
 
 
-@pytest.fixture
-def operator_of_two_shards(ready_operator: Any) -> Any:
-    """An operator with documents enough for two shards, long enough to be worth packing."""
-    line = b"My landlord keeps my deposit." + b" " * 1500 + b"Since March.\n"
-    ready_operator.upload(a=line * 30, b=line * 30)
-    return ready_operator
-
-
 def until(condition: Callable[[], Any]) -> Any:
     """Return what *condition* gives as soon as that is true."""
     deadline = time.monotonic() + DEADLINE_IN_SECONDS
