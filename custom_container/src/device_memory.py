@@ -64,8 +64,8 @@ def fitted_tokens(
 ) -> int:
     """The token budget of a micro-batch: CPU_TOKENS, or half of what a GPU was seen to hold.
 
-    Half, because rows of other documents need more memory than the one tried may show. Raises
-    torch.OutOfMemoryError if not even one document of `longest_document` tokens fits.
+    Half, because two micro-batches are under way at a time. Raises torch.OutOfMemoryError if not
+    even one document of `longest_document` tokens fits.
     """
     if device.type == "cpu":
         return CPU_TOKENS
