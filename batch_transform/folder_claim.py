@@ -8,11 +8,11 @@ them back. Knows the claim, `request.json`; knows nothing of what else a run put
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-from batch_transform.aws import AwsError
-from batch_transform.errors import AwsRefused, JobMayRun
+from batch_transform.aws import AwsError, explain
+from batch_transform.errors import AwsRefused, BatchTransformError, JobMayRun
 from batch_transform.naming import JobFolder
 from batch_transform.s3_objects import (
     delete_objects,
@@ -30,7 +30,8 @@ def claimed_folder(s3: Any, folder: JobFolder, requests: Mapping[str, Request]) 
 
     Whatever ends the block early, Ctrl-C included, the folder is emptied, but for JobMayRun: what
     a job reads must stay. Raises AwsRefused where another run holds the folder, or anything lies
-    in it: it would be deleted with the rest.
+    in it: it would be deleted with the rest. Where the folder cannot be emptied, as by a dead
+    network, the first failure is told together with what is left.
     """
     claim = new_claim(requests)
     try:
@@ -38,10 +39,11 @@ def claimed_folder(s3: Any, folder: JobFolder, requests: Mapping[str, Request]) 
         yield
     except JobMayRun:
         raise
-    except BaseException:
-        with suppress(*AwsError):  # the first failure is the one to be told
-            if read_object(s3, folder.request) == claim:
-                delete_objects(s3, folder.root)
+    except BaseException as failure:
+        try:
+            _give_back(s3, folder, claim)
+        except (*AwsError, KeyboardInterrupt):
+            raise BatchTransformError(_left(folder, failure)) from failure
         raise
 
 
@@ -65,6 +67,19 @@ def asked_in(claim: bytes) -> dict[str, Any]:
     asked = json.loads(claim)
     asked.pop("claim", None)
     return asked
+
+
+def _give_back(s3: Any, folder: JobFolder, claim: bytes) -> None:
+    if read_object(s3, folder.request) == claim:
+        delete_objects(s3, folder.root)
+
+
+def _left(folder: JobFolder, failure: BaseException) -> str:
+    told = explain(failure) if isinstance(failure, AwsError) else str(failure) or "interrupted"
+    return (
+        f"{told}\n{folder.root} could not be emptied and may hold packed documents: remove them "
+        f"with python check_batch_transform_status.py --clean {folder.job_name}"
+    )
 
 
 def _claim_free_folder(s3: Any, folder: JobFolder, claim: bytes) -> None:

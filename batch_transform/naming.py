@@ -89,6 +89,11 @@ class JobFolder:
         return JobFolder.of(S3Uri(self.root.bucket, parent), job_name)
 
     @property
+    def job_name(self) -> str:
+        """The name of the job whose folder it is."""
+        return self.root.key.rstrip("/").rpartition("/")[2]
+
+    @property
     def request(self) -> S3Uri:
         """`request.json`: what was asked for; whoever writes it first prepares the job."""
         return self.root.child("request.json")

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import Stubber
 
 from batch_transform.aws import AwsClients
-from batch_transform.errors import AwsRefused, JobMayRun, WatchInterrupted
+from batch_transform.errors import AwsRefused, BatchTransformError, JobMayRun, WatchInterrupted
 from batch_transform.folder_claim import claimed_folder
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.s3_objects import list_objects, put_object
@@ -120,6 +120,31 @@ def test_a_failed_run_empties_its_folder(
     with pytest.raises(type(failure)):
         fill_and_fail(clients.s3, folder, failure)()
     assert keys(clients.s3, folder) == []
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), NO_NETWORK])
+@pytest.mark.parametrize("second", [KeyboardInterrupt(), NO_NETWORK])
+def test_a_folder_that_cannot_be_emptied_is_named(
+    clients: AwsClients, folder: JobFolder, failure: BaseException, second: BaseException
+) -> None:
+    """The network is gone, or Ctrl-C pressed again: packed texts are left, and that is told."""
+    events = clients.s3.meta.events
+
+    def lose_network(**_: Any) -> None:
+        raise second
+
+    def run() -> None:
+        with claimed_folder(clients.s3, folder, {"CreateTransformJob": REQUEST}):
+            events.register("before-call.s3", lose_network)
+            raise failure
+
+    try:
+        with pytest.raises(BatchTransformError, match="--clean job-1") as told:
+            run()
+    finally:
+        events.unregister("before-call.s3", lose_network)
+    assert ("interrupted" in str(told.value)) == isinstance(failure, KeyboardInterrupt)
+    assert f"{folder.root} could not be emptied" in str(told.value)
 
 
 def test_the_folder_of_a_job_that_may_run_is_kept(clients: AwsClients, folder: JobFolder) -> None:
