@@ -7,11 +7,13 @@ import click
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
+    RESULTS_WANTED,
     confirm_option,
     json_option,
     option,
     output_prefix_option,
     queue_url_option,
+    refuse_typed,
     region_option,
     results_options,
     run,
@@ -80,6 +82,8 @@ def main(
         raise click.UsageError("--watch, --consolidate and --stop need --job-name NAME")
     if (queue_asked or message_id) and queue_url is None:
         raise click.UsageError("give --queue-url or set SQS_QUEUE_URL")
+    if not watching:
+        refuse_typed(RESULTS_WANTED, "results are made by --watch: add it")
     clients = AwsClients(region)
     if listing:
         show_jobs(clients, max_results, as_json=results.as_json)

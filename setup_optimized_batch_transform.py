@@ -5,6 +5,8 @@ from typing import Any
 import click
 
 from batch_transform.command_line import (
+    RESULTS_WANTED,
+    dispensing_with,
     option,
     refuse_typed,
     results_options,
@@ -22,13 +24,23 @@ SETTLED_BY_THE_RESUMED_JOB = (
 
 @click.command(help=__doc__)
 @transform_options(OPTIMIZED)
-@option("--resume", "resumed_job", metavar="JOB", help="Run what this job left unanswered.")
+@option(
+    "--resume",
+    "resumed_job",
+    metavar="JOB",
+    is_eager=True,
+    callback=dispensing_with(SETTLED_BY_THE_RESUMED_JOB),
+    help="Run what this job left unanswered, by its Model.",
+)
 @results_options
 def main(**options: Any) -> None:
     """Start the job; predictions.json in its folder holds every document's answer."""
     if options["resumed_job"]:
         reason = f"--resume takes Model and documents as {options['resumed_job']} had them"
         refuse_typed(SETTLED_BY_THE_RESUMED_JOB, reason)
+    if not options["wait"]:
+        later = "check_batch_transform_status.py --watch"
+        refuse_typed(RESULTS_WANTED, f"--no-wait makes no results; give it to {later} later")
     start_transform(OPTIMIZED, **options)
 
 

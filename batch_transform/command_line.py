@@ -69,6 +69,18 @@ def refuse_typed(names: Sequence[str], reason: str) -> None:
         raise click.UsageError(f"{', '.join(typed)}: {reason}")
 
 
+def dispensing_with(names: Sequence[str]) -> Callable[..., Any]:
+    """Return the callback of an eager option beside which none of these need be given."""
+
+    def ask_for_none(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        for parameter in context.command.params if value else ():
+            if parameter.name in names:
+                parameter.required = False
+        return value
+
+    return ask_for_none
+
+
 def write_to_env_file(name: str, value: str) -> None:
     """Set a variable in `.env`, which is made if need be; its other lines stay as they are."""
     set_key(Path.cwd() / ".env", name, value, quote_mode="never")
@@ -180,6 +192,9 @@ def _all_of(options: Sequence[Decorator]) -> Decorator:
 logs_option = option(
     "--logs", "shows_logs", is_flag=True, help="Show the container's last log lines."
 )
+
+RESULTS_WANTED = (*(field.name for field in fields(ResultsWanted)), "download_to")
+"""The names of the options that say something of results, and nothing where none are made."""
 
 _RESULTS_OPTIONS = (
     option(

@@ -38,7 +38,11 @@ _FLAGS = {
 
 @dataclass(frozen=True)
 class TransformSettings:
-    """One job as the operator wants it; places are prefixes in *bucket* or full S3 locations."""
+    """
+    One job as the operator wants it; places are prefixes in *bucket* or full S3 locations.
+
+    *image_uri* and *role_arn* are None for a job that goes on with another, by its Model.
+    """
 
     profile: TransformProfile
     bucket: str
@@ -46,8 +50,8 @@ class TransformSettings:
     model_prefix: str
     input_prefix: str
     output_prefix: str
-    image_uri: str
-    role_arn: str
+    image_uri: str | None
+    role_arn: str | None
     instance_type: str
     instance_count: int
     job_name: str

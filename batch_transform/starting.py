@@ -9,7 +9,6 @@ from typing import Any
 
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
-from batch_transform.errors import InvalidSettings
 from batch_transform.job_resumption import plan_resumption, resume
 from batch_transform.left_out_lines import first_left_out
 from batch_transform.naming import new_job_name
@@ -33,9 +32,6 @@ def start_transform(
     **values: Any,
 ) -> None:
     """Plan a job; show the plan, or carry it out and follow it."""
-    if results.download_to and not wait:
-        problem = "--download-to: --no-wait has no results to copy; give it to --watch later"
-        raise InvalidSettings([problem])
     clients = AwsClients(region)
     job_name = job_name or new_job_name(profile.name, datetime.now(UTC))
     settings = TransformSettings(

@@ -145,6 +145,33 @@ def test_a_resumed_job_cannot_have_another_model_or_other_documents(operator: An
     assert "--s3-input-prefix, --strict, --environment: --resume takes Model" in told
 
 
+def test_a_resumed_job_is_asked_for_neither_image_nor_role(operator: Any) -> None:
+    """Its Model holds both, so that any machine can go on with it."""
+    unset = {"CONTAINER_IMAGE": None, "SAGEMAKER_ROLE_ARN": None}
+    told = refused(operator, "setup_optimized_batch_transform.py", "--resume", "x", **unset)
+    assert "there is no" in told
+    assert "/x/job.json" in told
+    told = refused(operator, "setup_optimized_batch_transform.py", code=2, **unset)
+    assert "Missing option '--container-image'" in told
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("setup_optimized_batch_transform.py", ("--no-wait",)),
+        ("check_batch_transform_status.py", ("--job-name", "x")),
+    ],
+)
+def test_what_is_wanted_of_results_is_refused_where_none_are_made(
+    operator: Any, script: str, arguments: tuple
+) -> None:
+    """It would be ignored: no copy, another form, shards deleted later."""
+    typed = ("--output-format", "csv", "--keep-shards", "--download-to", "results")
+    told = refused(operator, script, *arguments, *typed, code=2)
+    assert "--output-format, --keep-shards, --download-to: " in told
+    assert "--watch" in told
+
+
 @pytest.mark.parametrize("arguments", [(), ("--list-jobs", "--job-name", "x")])
 def test_the_status_script_wants_one_task(operator: Any, arguments: tuple) -> None:
     """Exactly one of those it can do."""
