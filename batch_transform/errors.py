@@ -9,8 +9,8 @@ class InvalidSettings(BatchTransformError):
     """Values that AWS or we would refuse, all of them at once, before anything was sent."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = list(dict.fromkeys(problems))  # one flag can go into two fields
+        super().__init__("\n".join(self.problems))
 
 
 class InvalidModelFolder(BatchTransformError):

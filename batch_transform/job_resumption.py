@@ -85,7 +85,8 @@ def plan_resumption(
         kms_key_id=settings.kms_key_id,
         tags=settings.tags,
     )
-    if problems := list(request_problems("CreateTransformJob", request)):
+    problems = request_problems("CreateTransformJob", request)
+    if problems := [*settings.problems_of_any_job(), *problems]:
         raise InvalidSettings(problems)
     estimate = _estimate(clients, settings, packed_job.record.packed, shard_names)
     return Resumption(packed_job, shard_names, estimate, kms_key_id, request)

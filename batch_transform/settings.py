@@ -33,6 +33,7 @@ _FLAGS = {
     "TransformOutput.S3OutputPath": "--s3-output-prefix",
     "TransformResources.InstanceCount": "--instance-count",
     "TransformResources.InstanceType": "--instance-type",
+    "TransformResources.VolumeKmsKeyId": "--kms-key-id",
 }
 
 
@@ -96,11 +97,15 @@ class TransformSettings:
                 f"model artifacts under {self.model_uri} would be read as documents of "
                 f"{self.input_uri}: choose a --s3-model-prefix beside --s3-input-prefix"
             )
-        if problem := instance_type_problem(self.instance_type):
-            yield f"--instance-type: {problem}"
+        yield from self.problems_of_any_job()
         yield from image_problems(self.image_uri, self.region)
         if bool(self.subnets) != bool(self.security_group_ids):
             yield "--subnets and --security-groups: SageMaker wants both or neither"
+
+    def problems_of_any_job(self) -> Iterator[str]:
+        """Yield what is wrong with what a job that goes on with another is told anew."""
+        if problem := instance_type_problem(self.instance_type):
+            yield f"--instance-type: {problem}"
         yield from tag_problems(self.tags)
 
 

@@ -45,7 +45,7 @@ def create_model_request(
     }
     if environment:
         content["PrimaryContainer"]["Environment"] = dict(environment)
-    if subnets:
+    if subnets and security_group_ids:
         content["VpcConfig"] = {
             "Subnets": list(subnets),
             "SecurityGroupIds": list(security_group_ids),

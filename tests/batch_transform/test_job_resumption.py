@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from batch_transform.aws import AwsClients
-from batch_transform.errors import AwsRefused
+from batch_transform.errors import AwsRefused, InvalidSettings
 from batch_transform.input_documents import find_input
 from batch_transform.job_heirs import add_heir
 from batch_transform.job_record import JobRecord, write_job_record
@@ -102,6 +102,21 @@ def test_key_and_tags_are_taken_over_unless_others_are_named(
     asked = plan(failed_job, folder, kms_key_id=other, tags={"team": "tax"})
     assert asked.create_transform_job["TransformOutput"]["KmsKeyId"] == other
     assert asked.packed_job.record.tags == {"team": "tax"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"instance_type": "ml.inf1.xlarge"}, "--instance-type: ml.inf1.xlarge has a Neuron"),
+        ({"tags": {str(number): "" for number in range(11)}}, "--tag: 11 tags"),
+    ],
+)
+def test_machine_and_tags_are_checked_as_those_of_a_first_job(
+    failed_job: Any, folder: JobFolder, changes: dict[str, Any], told: str
+) -> None:
+    """They can be named anew, and the job must not fail over them when it is paid for."""
+    with pytest.raises(InvalidSettings, match=told):
+        plan(failed_job, folder, **changes)
 
 
 def test_what_is_run_again_is_estimated(failed_job: Any, folder: JobFolder) -> None:

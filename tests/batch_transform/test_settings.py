@@ -79,6 +79,16 @@ def test_all_wrong_values_are_told_at_once(settings: TransformSettings) -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [{"kms_key_id": "x y", "instance_type": "ml.c5.xlarge"}, {"subnets": ("subnet-1",)}],
+)
+def test_one_mistake_is_told_once(settings: TransformSettings, changes: dict) -> None:
+    """A key goes into two fields of a request, and what is half given is wrong in two ways."""
+    (problem,) = problems_of(settings, **changes)
+    assert problem.startswith("--")
+
+
+@pytest.mark.parametrize(
     ("input_prefix", "output_prefix"),
     [
         ("cases/", "cases/out/"),
