@@ -16,6 +16,7 @@ from batch_transform.errors import InvalidSettings
 from batch_transform.lambda_package import LambdaPackage, build_lambda_package
 from batch_transform.model_artifact import (
     ModelArtifact,
+    Progress,
     local_artifact,
     upload,
     uploaded_artifact,
@@ -26,7 +27,6 @@ from batch_transform.sagemaker_model import ensure_model
 from batch_transform.service_contract import service_model
 from batch_transform.settings import image_problems, overlap_problems, request_problems
 from batch_transform.tags import tag_problems, tag_text
-from batch_transform.transform_plan import Progress
 from batch_transform.transform_profiles import instance_type_problem
 from batch_transform.transform_request import Request, create_model_request
 
@@ -216,9 +216,7 @@ def provide(clients: AwsClients, plan: DeploymentPlan, progress: Progress) -> No
     """Upload code and model and make the SageMaker Model, each unless it is there."""
     if exists_in_s3(clients.s3, plan.package_uri) is None:
         put_object(clients.s3, plan.package_uri, plan.package.body, "application/zip")
-    if plan.artifact.path is not None:
-        with progress("Uploading the model", plan.artifact.path.stat().st_size) as advance:
-            upload(clients.s3, plan.artifact, advance)
+    upload(clients.s3, plan.artifact, progress)
     ensure_model(clients.sagemaker, plan.create_model)
 
 

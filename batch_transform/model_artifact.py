@@ -9,6 +9,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from batch_transform.errors import InvalidModelFolder, InvalidSettings
 from batch_transform.model_folder import check_model_folder, files_to_pack
 from batch_transform.naming import S3Uri, model_artifact_key
 from batch_transform.s3_objects import exists_in_s3
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+"""`progress("Packing", total_bytes)` opens a bar and gives the function that moves it on."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,13 @@ def uploaded_artifact(s3: Any, uri: S3Uri) -> ModelArtifact:
     return ModelArtifact(uri, entity_tag)
 
 
-def upload(s3: Any, artifact: ModelArtifact, on_bytes: Callable[[int], None]) -> bool:
-    """Put the artefact where it belongs unless it is there; return whether anything was sent."""
-    if artifact.path is None or exists_in_s3(s3, artifact.uri) is not None:
-        return False
-    s3.upload_file(str(artifact.path), artifact.uri.bucket, artifact.uri.key, Callback=on_bytes)
-    return True
+def upload(s3: Any, artifact: ModelArtifact, progress: Progress) -> None:
+    """Put the artefact where it belongs, and show how far that is, unless it is there."""
+    path, place = artifact.path, artifact.uri
+    if path is None or exists_in_s3(s3, place) is not None:
+        return
+    with progress("Uploading the model", path.stat().st_size) as advance:
+        s3.upload_file(str(path), place.bucket, place.key, Callback=advance)
 
 
 def _write_archive(paths: list[Path], file: io.BufferedIOBase) -> None:

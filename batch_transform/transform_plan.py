@@ -5,8 +5,7 @@ Planning reads and checks and costs nothing. Carrying out makes things in an ord
 whatever can fail comes before whatever is kept, and takes back what a failure would leave.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from batch_transform.job_record import JobRecord, write_job_record
 from batch_transform.large_files import are_all_large, take_large_files
 from batch_transform.model_artifact import (
     ModelArtifact,
+    Progress,
     local_artifact,
     upload,
     uploaded_artifact,
@@ -50,9 +50,6 @@ from batch_transform.transform_request import (
     create_model_request,
     create_transform_job_request,
 )
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-"""`progress("Packing", total_bytes)` opens a bar and gives the function that moves it on."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +184,7 @@ def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> d
             names = (file.source for file in plan.input_folder.files)
             manifest = manifest_of(plan.input_folder.files[0].folder, names)
             write_manifest(clients.s3, plan.folder.manifest, manifest)
-        _upload_model(clients, plan, progress)
+        upload(clients.s3, plan.artifact, progress)
         ensure_model(clients.sagemaker, plan.create_model)
         start_job(clients.sagemaker, plan.create_transform_job)
     return left_out
@@ -292,13 +289,6 @@ def _estimate(
         instance_count=settings.instance_count,
         is_packed=settings.profile is OPTIMIZED,
     )
-
-
-def _upload_model(clients: AwsClients, plan: TransformPlan, progress: Progress) -> None:
-    if plan.artifact.path is None:
-        return
-    with progress("Uploading the model", plan.artifact.path.stat().st_size) as advance:
-        upload(clients.s3, plan.artifact, advance)
 
 
 def _record(plan: TransformPlan, packed: PackedInput) -> JobRecord:

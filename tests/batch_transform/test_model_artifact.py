@@ -4,12 +4,15 @@ import json
 import os
 import struct
 import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from batch_transform.aws import AwsClients
 from batch_transform.errors import InvalidModelFolder
-from batch_transform.model_artifact import local_artifact, package_model
+from batch_transform.model_artifact import local_artifact, package_model, upload
 from batch_transform.naming import S3Uri
 
 
@@ -181,6 +184,25 @@ def test_an_artifact_lies_where_its_content_says(model_folder: Path, tmp_path: P
     assert one.uri != two.uri
     assert str(one.uri).startswith("s3://b/models/")
     assert str(one.uri).endswith("/model.tar.gz")
+
+
+def test_an_artifact_is_sent_once_and_no_bar_is_drawn_for_what_is_there(
+    model_folder: Path, tmp_path: Path, clients: AwsClients, bucket: str
+) -> None:
+    """A bar that stands at 0 would look like an upload that hangs."""
+    drawn: list[tuple[str, int, int]] = []
+
+    @contextmanager
+    def progress(description: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+        sent: list[int] = []
+        yield sent.append
+        drawn.append((description, total_bytes, sum(sent)))
+
+    path = package_model(model_folder, tmp_path / "model.tar.gz").path
+    for _ in range(2):
+        upload(clients.s3, local_artifact(path, S3Uri(bucket, "models/")), progress)
+    size = path.stat().st_size
+    assert drawn == [("Uploading the model", size, size)]
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive"])
