@@ -74,7 +74,8 @@ def consolidate(
     try:
         answers.write(leave_out=faults)
     except IncompleteOutput:
-        raise IncompleteOutput(_told(packed_job.faults(s3))) from None
+        ways_out = ways_to_go_on(packed_job.record.job_name)
+        raise IncompleteOutput("\n".join([_told(packed_job.faults(s3)), *ways_out])) from None
     summary = (
         answers.summary()
         | _account(job, accounts or [account_of(job)], answers.documents_by_job)
@@ -86,6 +87,15 @@ def consolidate(
     body = json.dumps(summary, indent=2, ensure_ascii=False).encode() + b"\n"
     put_object(s3, folder.summary, body, "application/json")
     return summary
+
+
+def ways_to_go_on(job_name: str) -> list[str]:
+    """Return what an operator can do about a job that is not all answered, a sentence each."""
+    return [
+        f"run the rest: setup_optimized_batch_transform.py --resume {job_name}",
+        "or take what there is: check_batch_transform_status.py --watch --partial --job-name "
+        + job_name,
+    ]
 
 
 def check_complete(summary: dict[str, Any]) -> None:

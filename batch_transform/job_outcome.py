@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from batch_transform.consolidated_output import ResultsWanted, consolidate
+from batch_transform.consolidated_output import ResultsWanted, consolidate, ways_to_go_on
 from batch_transform.errors import JobFailed
 from batch_transform.job_account import JobAccount
 from batch_transform.job_progress import count_outputs, outputs_expected
@@ -74,9 +74,7 @@ def _told(reason: str, job_name: str, lost: list[Shard], shards: int) -> str:
             f"{shards - len(lost)} of {shards} shards are answered and kept; not answered:",
             *map(str, lost[:_SHARDS_SHOWN]),
             f"look what happened: check_batch_transform_status.py --job-name {job_name} --logs",
-            f"run the rest: setup_optimized_batch_transform.py --resume {job_name}",
-            "or take what there is: check_batch_transform_status.py --watch --partial --job-name "
-            + job_name,
+            *ways_to_go_on(job_name),
         ]
     )
 

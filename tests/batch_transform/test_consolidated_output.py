@@ -261,8 +261,10 @@ def test_parts_are_taken_only_where_they_are_asked_for(packed_twice: Packed) -> 
     with pytest.raises(
         IncompleteOutput,
         match=r"shard-00001\.jsonl \(padding\.txt line \d+ to padding\.txt line 50\)",
-    ):
+    ) as told:
         packed_twice.consolidate()
+    assert "--resume job-1\n" in str(told.value)
+    assert "--partial --job-name job-1" in str(told.value)
     assert packed_twice.left() == set()
     summary = packed_twice.consolidate(is_partial=True)
     assert summary["documents"] == packed_twice.record.packed.shards[0].records
