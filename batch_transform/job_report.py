@@ -34,10 +34,10 @@ def report_page(
     sections = [
         _header(summary),
         _tiles(summary),
+        _faults(summary),
         _classes(summary),
         _confidence(summary),
         _jobs(summary),
-        _faults(summary),
         _errors(summary, errors),
         _review(summary, doubtful),
     ]
@@ -55,7 +55,8 @@ def _header(summary: dict[str, Any]) -> str:
     verdict = (
         '<p class="verdict good">Every packed document was answered exactly once.</p>'
         if summary["is_complete"]
-        else '<p class="verdict bad">Partial: some shards are not answered.</p>'
+        else f'<p class="verdict bad">Partial: {summary["documents"]:,} of '
+        f"{summary['documents_packed']:,} documents are answered.</p>"
     )
     return (
         f"<header><p class=kind>Batch transform</p><h1>{escape(summary['job_name'])}</h1>"
@@ -153,8 +154,11 @@ def _machines(job: dict[str, Any]) -> str:
 def _faults(summary: dict[str, Any]) -> str:
     if not summary["faults"]:
         return ""
-    rows = "".join(f"<li>{escape(fault)}</li>" for fault in summary["faults"].values())
-    return f"<section><h2>Not answered</h2><ul>{rows}</ul></section>"
+    faults = list(summary["faults"].values())
+    shown = faults[:_ROWS_SHOWN]
+    rows = "".join(f"<li>{escape(fault)}</li>" for fault in shown)
+    note = _shown(len(shown), len(faults))
+    return f"<section><h2>Not answered</h2>{note}<ul>{rows}</ul></section>"
 
 
 def _errors(summary: dict[str, Any], errors: list[ReportedError]) -> str:
@@ -168,7 +172,8 @@ def _errors(summary: dict[str, Any], errors: list[ReportedError]) -> str:
         for error in errors
     )
     table = _table(("File", "Line", "Code", "Reason"), rows)
-    return f"<section><h2>Not classified</h2>{_shown(len(errors), total)}{table}</section>"
+    note = _shown(len(errors), total)
+    return f"<section><h2>Not classified, or left out</h2>{note}{table}</section>"
 
 
 def _review(summary: dict[str, Any], doubtful: list[DoubtfulDocument]) -> str:

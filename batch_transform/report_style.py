@@ -46,6 +46,7 @@ tbody tr + tr td, tbody tr + tr th { border-top: 1px solid var(--line); }
 td { overflow-wrap: break-word; }
 tbody tr > :first-child { overflow-wrap: anywhere; min-width: 9rem; }
 small { color: var(--soft); }
+ul { margin: 0; padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 .classes tbody > tr > * { vertical-align: middle; }
 .classes th[scope] { font-weight: 500; min-width: 5rem; }

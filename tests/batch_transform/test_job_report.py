@@ -22,6 +22,7 @@ SUMMARY = {
     "is_complete": True,
     "faults": {},
     "left_out": {"EmptyDocument": 3, "InvalidEncoding": 2},
+    "documents_packed": 2840,
     "documents": 2840,
     "answered": 2827,
     "errors": {"EmptyDocument": 13},
@@ -60,7 +61,8 @@ window.onload = () => {{
       (e) => e.getBoundingClientRect().height),
     numbers_in_sight: [...page.querySelectorAll(".classes .number")].every(
       (e) => e.getBoundingClientRect().right <= view.innerWidth),
-    headings: texts("h2"), notes: texts(".note"), rows: texts("section:last-child tbody tr").length,
+    headings: texts("h2"), notes: texts(".note"), verdict: texts(".verdict")[0],
+    rows: texts("section:last-child tbody tr").length,
     outside: [...page.querySelectorAll("body *")].filter(isOutside).map((e) => e.outerHTML),
     loaded: view.performance.getEntriesByType("resource").map((entry) => entry.name),
     background: view.getComputedStyle(page.body).backgroundColor,
@@ -193,14 +195,16 @@ def test_a_section_stands_only_where_there_is_something_to_say(browser: Browser)
         "mean_confidence": None,
         "dollars": None,
         "is_complete": False,
-        "faults": {"shard-00000.jsonl": "shard-00000.jsonl (a.txt line 1 to b.txt line 9) has …"},
+        "faults": dict.fromkeys(map(str, range(300)), f"shard-00000.jsonl ({LONG_FILE} line 1 …"),
     }
     assert browser.look_at(report_page(SUMMARY, [], []))["headings"] == [
         "Classes",
         "Confidence of the best class",
     ]
-    seen = browser.look_at(report_page(SUMMARY | nothing, errors(200), []))
-    assert seen["headings"] == ["Not answered", "Not classified"]
+    seen = browser.look_at(report_page(SUMMARY | nothing, errors(200), []), width=PHONE)
+    assert seen["headings"] == ["Not answered", "Not classified, or left out"]
+    assert (seen["verdict"], seen["outside"]) == ("Partial: 0 of 2,840 documents are answered.", [])
+    assert "The first 200 of 300." in seen["notes"]
     assert (seen["tiles"]["mean confidence"], seen["tiles"]["cost"]) == ("unknown", "unknown")
 
 
