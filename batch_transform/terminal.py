@@ -171,20 +171,20 @@ def print_queue(
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the classes found in a consolidated job, then the errors, if any."""
-    table = _table("Class", title=f"{summary['documents']} documents")
+    table = _table("Class", title=f"{summary['documents']:,} documents")
     for heading in ("Documents", "Share", "Mean confidence"):
         table.add_column(heading, justify="right")
     for label, found in summary["classes"].items():
         share = found["documents"] / summary["documents"]
         table.add_row(
             escape(label),
-            str(found["documents"]),
+            f"{found['documents']:,}",
             f"{share:.1%}",
             f"{found['mean_confidence']:.2f}",
         )
     for code, count in summary["errors"].items():
         share = count / summary["documents"]
-        table.add_row(f"[red]not classified: {code}[/]", str(count), f"{share:.1%}", "")
+        table.add_row(f"[red]not classified: {code}[/]", f"{count:,}", f"{share:.1%}", "")
     _answer.print(table)
     say(_bill(summary))
     if summary["review"]["documents"]:

@@ -7,9 +7,9 @@ import pytest
 from batch_transform.terminal import print_summary
 
 SUMMARY = {
-    "documents": 4,
-    "classes": {"Debt": {"documents": 4, "mean_confidence": 0.9}},
-    "errors": {},
+    "documents": 5_000_000,
+    "classes": {"Debt": {"documents": 4_998_000, "mean_confidence": 0.9}},
+    "errors": {"EmptyDocument": 2_000},
     "review": {"documents": 0},
     "predictions": "s3://b/out/job-1/predictions.json",
 }
@@ -29,3 +29,10 @@ def test_the_bill_is_told_with_the_results(
     """The estimate came before; this is what became of it, on stderr like all remarks."""
     print_summary(SUMMARY | account)
     assert told in capsys.readouterr().err
+
+
+def test_large_numbers_can_be_read(capsys: pytest.CaptureFixture) -> None:
+    """Nobody counts seven digits in a row."""
+    print_summary(SUMMARY | {"billed_seconds": 1, "dollars": 0.1, "jobs": [{}]})
+    table = capsys.readouterr().out
+    assert all(number in table for number in ("5,000,000 documents", "4,998,000", "2,000"))
