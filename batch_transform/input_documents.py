@@ -230,7 +230,8 @@ def _open_in_order(
         while ahead:
             yield take()
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Ctrl-C must not wait for requests that a dead network leaves hanging.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fetch(small_objects: SmallObjects, file: InputFile) -> bytes:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -57,6 +58,29 @@ def test_every_document_is_packed_once_with_its_name_and_line(
     ]
     assert (packed.files, packed.documents) == (2, 3)
     assert packed.left_out == {"EmptyDocument": 2}
+
+
+def test_ctrl_c_does_not_wait_for_reads_that_hang(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """A network that swallows packets holds each of them up for minutes."""
+    is_over, given_up = threading.Event(), []
+
+    def hang(request: Any, **_: Any) -> None:
+        if request.url.endswith("b.txt") and not is_over.wait(timeout=10):
+            given_up.append(request.url)
+
+    def interrupt(_file: InputFile) -> None:
+        raise KeyboardInterrupt
+
+    clients.s3.meta.events.register("before-sign.s3.GetObject", hang)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            pack_all(clients, documents.put(a=b"x\n", b=b"y\n"), folder, on_file=interrupt)
+        assert given_up == []
+    finally:
+        is_over.set()
+        clients.s3.meta.events.unregister("before-sign.s3.GetObject", hang)
 
 
 def test_a_byte_order_mark_is_no_text(
