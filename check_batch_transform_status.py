@@ -7,7 +7,7 @@ import click
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
-    RESULTS_WANTED,
+    OPTIONS_OF_RESULTS,
     confirm_option,
     json_option,
     option,
@@ -83,7 +83,7 @@ def main(
     if (queue_asked or message_id) and queue_url is None:
         raise click.UsageError("give --queue-url or set SQS_QUEUE_URL")
     if not watching:
-        refuse_typed(RESULTS_WANTED, "results are made by --watch: add it")
+        refuse_typed(OPTIONS_OF_RESULTS, "results are made by --watch: add it")
     clients = AwsClients(region)
     if listing:
         show_jobs(clients, max_results, as_json=results.as_json)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from batch_transform.command_line import (
-    RESULTS_WANTED,
+    OPTIONS_OF_RESULTS,
     dispensing_with,
     option,
     refuse_typed,
@@ -40,7 +40,7 @@ def main(**options: Any) -> None:
         refuse_typed(SETTLED_BY_THE_RESUMED_JOB, reason)
     if not options["wait"]:
         later = "check_batch_transform_status.py --watch"
-        refuse_typed(RESULTS_WANTED, f"--no-wait makes no results; give it to {later} later")
+        refuse_typed(OPTIONS_OF_RESULTS, f"--no-wait makes no results; give it to {later} later")
     start_transform(OPTIMIZED, **options)
 
 

@@ -193,7 +193,7 @@ logs_option = option(
     "--logs", "shows_logs", is_flag=True, help="Show the container's last log lines."
 )
 
-RESULTS_WANTED = (*(field.name for field in fields(ResultsWanted)), "download_to")
+OPTIONS_OF_RESULTS = (*(field.name for field in fields(ResultsWanted)), "download_to")
 """The names of the options that say something of results, and nothing where none are made."""
 
 _RESULTS_OPTIONS = (
