@@ -5,8 +5,10 @@ A value is taken from its flag, else from the environment, else from `.env`, els
 Knows click; what is drawn on the screen is in terminal.py.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial, reduce, wraps
 from pathlib import Path
@@ -34,26 +36,33 @@ def run(command: click.Command) -> NoReturn:
         command.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        _leave(error.exit_code)
     except InvalidSettings as error:
         terminal.fail(str(error))
-        sys.exit(2)
+        _leave(2)
     except BatchTransformError as error:
         terminal.fail(str(error))
-        sys.exit(1)
+        _leave(1)
     except AwsError as error:
         terminal.fail(explain(error))
-        sys.exit(1)
+        _leave(1)
     except UnicodeDecodeError as error:
         terminal.fail(f".env is not UTF-8 text: {error}; save it as UTF-8")
-        sys.exit(2)
+        _leave(2)
     except OSError as error:
         terminal.fail(f"this machine refused: {error}")
-        sys.exit(1)
+        _leave(1)
     except click.Abort:
         terminal.fail("interrupted")
-        sys.exit(1)
+        _leave(1)
     sys.exit(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: Python waits for threads, and a dead network makes them hang."""
+    with suppress(OSError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def refuse_typed(names: Sequence[str], reason: str) -> None:

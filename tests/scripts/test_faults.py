@@ -98,6 +98,36 @@ def test_a_script_killed_over_its_results_is_taken_up(
     assert lines == 2 * list(range(1, 31))
 
 
+def test_ctrl_c_is_obeyed_though_s3_has_stopped_answering(
+    ready_operator: Any, gateway: FaultyGateway
+) -> None:
+    """What hangs is not waited for, neither before the folder is emptied nor at the end."""
+    operator, name = ready_operator, f"hanging-{ready_operator.bucket}"
+    operator.upload(a=b"My landlord.\n", b=b"My wages.\n")
+    is_reading, is_over = threading.Event(), threading.Event()
+
+    def hang(method: str, path: str) -> int | None:
+        if method != "GET" or not path.endswith("b.txt") or not is_planned():
+            return None
+        is_reading.set()
+        is_over.wait()
+        return 503
+
+    def is_planned() -> bool:
+        return operator.object_keys(f"output/{name}/request.json") != []
+
+    gateway.fault = hang
+    process = operator.start(SETUP, "--job-name", name, AWS_ENDPOINT_URL=gateway.endpoint_url)
+    until(is_reading.is_set)
+    process.send_signal(signal.SIGINT)
+    try:
+        interrupted = process.wait(timeout=20)
+    finally:
+        is_over.set()
+    assert (interrupted, operator.finish(process).stderr[-12:]) == (1, "interrupted\n")
+    assert operator.object_keys("output/") == []
+
+
 def servers_of(local_aws: LocalAws) -> list[list[int]]:
     """Return the processes of each model server of a local AWS, the parent before its workers."""
     parents = {}
