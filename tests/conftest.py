@@ -1,12 +1,18 @@
 """The local AWS that any room's tests may use: one for the whole run, with the real container."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 from botocore.client import BaseClient
 
 from local_aws import LocalAws, running
+
+if not list(Path("/dev").glob("nvidia[0-9]*")):
+    # Without a GPU its kernels run on the CPU: read when Triton is imported, which torch does.
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(scope="session")

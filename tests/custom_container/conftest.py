@@ -1,6 +1,5 @@
 """The container's modules, importable as in their image, and a model for them to serve."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -9,12 +8,6 @@ import pytest
 CONTAINER = Path(__file__).parents[2] / "custom_container"
 # The container's modules import each other as they do in their image, where this is the root.
 sys.path.insert(0, str(CONTAINER))
-
-from src.devices import given_gpus  # noqa: E402
-
-if not given_gpus():
-    # Triton's kernels run on the CPU then; it is read when Triton is imported, which torch does.
-    os.environ["TRITON_INTERPRET"] = "1"
 
 from tests.custom_container.tiny_model import LABELS, save_model, save_tokenizer  # noqa: E402
 

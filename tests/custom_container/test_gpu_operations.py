@@ -1,6 +1,6 @@
 """The GPU's kernels: each step is torch's own arithmetic, in every format.
 
-On a machine without a GPU, Triton's interpreter runs them on the CPU (conftest.py).
+On a machine without a GPU, Triton's interpreter runs them on the CPU (tests/conftest.py).
 """
 
 import pytest
