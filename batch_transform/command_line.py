@@ -162,7 +162,8 @@ role_option = option(
 
 def _ask(question: str) -> None:
     """Put a question on stderr; end the command unless the answer is yes."""
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        raise BatchTransformError("you did not say yes: nothing more is done")
 
 
 def _take_as_read(_question: str) -> None:
