@@ -14,6 +14,7 @@ from src.errors import SettingsError
 Value = TypeVar("Value")
 
 DEFAULT_TOP_K = 3
+DEFAULT_MAX_PAYLOAD_IN_MB = 6
 # The token budget is then fitted to the device.
 DEFAULT_MAX_TOKENS_PER_MICRO_BATCH = 0
 # For each GPU, or for a machine that has none: enough to read and write beside the device's work.
@@ -51,15 +52,18 @@ class Settings:
         SAGEMAKER_MAX_PAYLOAD_IN_MB, SAGEMAKER_BATCH_STRATEGY and
         SAGEMAKER_MAX_CONCURRENT_TRANSFORMS are set only where CreateTransformJob set them; a
         concurrency of 0 is SageMaker's way to leave it to the container, which then chooses by its
-        number of `gpus`. REQUIRE_GPU=true ends a container that cannot use a GPU.
+        number of `gpus`. What is left open is chosen to keep at most 100 MB in flight.
+        REQUIRE_GPU=true ends a container that cannot use a GPU.
         Without INFERENCE_PRECISION and MAX_TOKENS_PER_MICRO_BATCH they are fitted to the device.
         """
         variables = _Variables(environ)
-        max_payload_in_mb = variables.integer(
-            "SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, range(1, MAX_CONCURRENT_PAYLOAD_IN_MB + 1)
-        )
         concurrency = variables.integer(
             "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", 0, range(MAX_CONCURRENT_PAYLOAD_IN_MB + 1)
+        )
+        max_payload_in_mb = variables.integer(
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+            min(DEFAULT_MAX_PAYLOAD_IN_MB, MAX_CONCURRENT_PAYLOAD_IN_MB // max(concurrency, 1)),
+            range(1, MAX_CONCURRENT_PAYLOAD_IN_MB + 1),
         )
         settings = cls(
             model_dir=Path(environ.get("SM_MODEL_DIR", "/opt/ml/model")),

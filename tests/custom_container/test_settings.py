@@ -41,6 +41,14 @@ def test_offered_concurrency_times_payload_stays_within_100_mb(payload, concurre
     assert settings.max_concurrent_transforms == concurrency
 
 
+@pytest.mark.parametrize(("concurrency", "payload"), [("16", 6), ("50", 2), ("100", 1)])
+def test_offered_payload_times_concurrency_stays_within_100_mb(concurrency, payload):
+    """Where the job leaves its payload open, many requests at once are offered a smaller one."""
+    settings = Settings.from_environment({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": concurrency})
+
+    assert settings.max_payload_in_mb == payload
+
+
 def test_more_gpus_are_offered_more_requests():
     """Eight requests a GPU keep it busy, up to SageMaker's 100 MB in flight."""
     offered = [
