@@ -86,7 +86,7 @@ def create_app(
         # Read before anything is refused: a connection with an unread body cannot be used again.
         body = _request_body(settings.max_payload_in_mb)
         accept = _response_content_type()
-        records = input_fn(body, request.headers.get("Content-Type", TEXT))
+        records = input_fn(body, request.headers.get("Content-Type") or TEXT)
         answers = predict_fn(records, classifier, _client_waits())
         response = output_fn(answers, accept)
         invocation_log.answered(answers, g.started)

@@ -14,11 +14,15 @@ from pathlib import Path
 
 from gunicorn_worker import IdleConnectionsWorker, without_quotation
 from src.devices import free_gpu, given_gpus
-from src.errors import ModelError
+from src.errors import ModelError, SettingsError
 from src.settings import Settings
 
 _gpus = given_gpus()
-_settings = Settings.from_environment(gpus=_gpus)
+try:
+    _settings = Settings.from_environment(gpus=_gpus)
+except SettingsError as error:
+    # gunicorn would put the sentence below a traceback.
+    sys.exit(str(error))
 _reason_reader, _reason_writer = os.pipe()
 
 bind = f"0.0.0.0:{_settings.port}"

@@ -59,6 +59,11 @@ def test_a_header_for_proxies_changes_no_route(server):
     connection.close()
 
 
+def test_an_empty_content_type_names_none(server):
+    """A job need not name one: its body is text then, as where the header is absent."""
+    assert server.request("POST", "/invocations", b"rent", content_type="")[0] == 200
+
+
 def test_a_chunked_body_is_read(server):
     """A client that does not know its length in advance is answered as well."""
     connection = server.connection()
@@ -129,7 +134,8 @@ def test_a_wrong_variable_ends_the_server_with_the_reason_last(container_dir, mo
     with serving(container_dir, model_dir, tmp_path / "log", TOP_K="all") as server:
         assert server.exit_code() != 0
 
-    assert "TOP_K is 'all', expected a whole number" in server.log.read_text().splitlines()[-1]
+    (line,) = server.log.read_text().splitlines()
+    assert line.startswith("Cannot start with this environment: TOP_K is 'all', expected a whole")
 
 
 def test_the_log_says_which_forward_pass_was_taken(server):
