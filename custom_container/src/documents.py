@@ -41,8 +41,8 @@ def record_of_text(text: str, echo: dict[str, Any] | None = None) -> Record:
     except UnicodeEncodeError:
         return RejectedRecord(
             "InvalidEncoding",
-            "The document holds half of a surrogate pair, which is no character. "
-            "Write characters beyond U+FFFF whole.",
+            "The document holds bytes that are not UTF-8, or half of a surrogate pair. "
+            "Convert the input to UTF-8, and write characters beyond U+FFFF whole.",
             echo,
         )
     return Document(text, echo)

@@ -46,6 +46,13 @@ def test_a_bad_row_is_rejected_in_its_own_place():
     ]
 
 
+def test_bytes_that_are_no_characters_are_named_as_such():
+    """As text/plain names them, so that its owner looks for the charset."""
+    (record,) = read_csv(b"text\ncaf\xe9\n")
+
+    assert "bytes that are not UTF-8" in record.message
+
+
 def test_a_document_may_be_longer_than_csv_allows():
     """A field of a million characters is read whole."""
     (record,) = read_csv(b"text\n" + b"r" * 10**6)
