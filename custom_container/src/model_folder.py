@@ -99,8 +99,12 @@ def _load(from_pretrained: Callable[..., Part], path: Path, name: str, **options
     try:
         return from_pretrained(path, local_files_only=True, trust_remote_code=False, **options)
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(f"Cannot load {path / name}: {type(error).__name__}: {reason}") from error
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        raise ModelError(
+            f"Cannot load {path / name}: {type(error).__name__}: {reason}. Package a folder saved "
+            "with save_pretrained, whole, of an architecture that transformers itself has: no code "
+            "is run from it."
+        ) from error
 
 
 def _labels(config: PreTrainedConfig) -> list[str]:

@@ -139,7 +139,16 @@ def test_a_damaged_file_is_named(folder, name):
     """Bytes that are not the format at all are refused under the file's name."""
     (folder / name).write_bytes(b"\x00 no such format")
 
-    assert name in refusal(folder)
+    assert re.search(f"{name}: .*[^.][.] Package a folder saved with", refusal(folder))
+
+
+def test_code_in_the_folder_is_never_run(folder):
+    """A model that needs its own code is refused, whatever transformers advises to do then."""
+    change_config(folder, model_type="ours", auto_map={"AutoConfig": "ours.OurConfig"})
+    (folder / "ours.py").write_text("import pathlib; pathlib.Path(__file__).unlink()")
+
+    assert refusal(folder).endswith("no code is run from it.")
+    assert (folder / "ours.py").is_file()
 
 
 @pytest.mark.parametrize(
