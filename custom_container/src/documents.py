@@ -3,7 +3,8 @@
 Knows the fields of a record; knows neither how a body is divided into records nor HTTP.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 RESERVED_FIELDS = ("predictions", "error")
@@ -25,7 +26,16 @@ class RejectedRecord:
     message: str
     echo: dict[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def answer(self) -> dict[str, Any]:
+        """What the response says in this record's place."""
+        return {**self.echo, "error": {"code": self.code, "message": self.message}}
 
+
+# One for all blank lines: of a file's padding, a body may hold millions.
+BLANK = RejectedRecord(
+    "EmptyDocument", "The document holds no text, so there is nothing to classify."
+)
 Record = Document | RejectedRecord
 
 
@@ -33,9 +43,7 @@ def record_of_text(text: str, echo: dict[str, Any] | None = None) -> Record:
     """A document, unless its text is blank or no text at all."""
     echo = echo or {}
     if not text.strip():
-        return RejectedRecord(
-            "EmptyDocument", "The document holds no text, so there is nothing to classify.", echo
-        )
+        return replace(BLANK, echo=echo) if echo else BLANK
     try:
         text.encode()
     except UnicodeEncodeError:

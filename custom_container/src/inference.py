@@ -6,7 +6,7 @@ told in other modules. Importing it does not import torch, so that a server can 
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -127,8 +127,9 @@ def _answer(record: Record, prediction: dict[str, Any] | None) -> dict[str, Any]
     """The prediction of a record, or why it has none."""
     if prediction is not None:
         return {**record.echo, "predictions": prediction}
-    error = NOT_A_NUMBER if isinstance(record, Document) else record
-    return {**record.echo, "error": {"code": error.code, "message": error.message}}
+    if isinstance(record, Document):
+        return replace(NOT_A_NUMBER, echo=record.echo).answer
+    return record.answer
 
 
 def batch_predict_fn(

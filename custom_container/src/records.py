@@ -49,9 +49,13 @@ def write_lines(answers: Iterable[dict[str, Any]]) -> bytes:
     return b"\n".join(map(_json_line, answers))
 
 
+# json.dumps would make an encoder a line.
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _json_line(answer: dict[str, Any]) -> bytes:
     # A lone surrogate cannot be UTF-8; written as a backslash escape it is valid JSON again.
-    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return _to_json(answer).encode("utf-8", "backslashreplace")
 
 
 def _media_type_and_charset(content_type: str) -> tuple[str, str]:

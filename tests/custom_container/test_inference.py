@@ -1,6 +1,7 @@
 """SageMaker's verbs: one answer per record, in order, whichever records are bad."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -55,6 +56,20 @@ def test_only_bad_records_need_no_forward_pass(classifier):
 
     assert [line["error"]["code"] for line in lines] == ["EmptyDocument"] * 3
     assert (answers.tokens, answers.micro_batches) == (0, 0)
+
+
+def test_blank_lines_take_little_memory(classifier):
+    """A body may be nothing else, six million of them: they share what is the same for all."""
+    tracemalloc.start()
+    answers_of(b"\n" * 1000, "text/plain", classifier)  # what is made once
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    records = inference.input_fn(b"\n" * 20_000, "text/plain")
+    inference.output_fn(inference.predict_fn(records, classifier))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (peak - before) / len(records) < 400
 
 
 def test_a_document_of_a_million_characters_is_answered(classifier):
