@@ -8,7 +8,6 @@ neither requests nor how the forward pass is computed.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from threading import Event
 from typing import Any
 
 import torch
@@ -16,8 +15,7 @@ from torch import Tensor
 
 from src.heads import Head
 from src.micro_batches import MicroBatch
-from src.progress import Progress
-from src.scheduler import Scheduler, Submission, always
+from src.scheduler import Scheduler, always
 from src.token_windows import TokenWindows
 
 # Tokenized while the device computes those before them.
@@ -59,27 +57,17 @@ class Classifier:
         """
         if not texts:
             return Classification([], tokens=0, micro_batches=0)
-        is_over, progress = Event(), Progress()
-        submissions: list[Submission] = []
+        submission = self._scheduler.submit([], is_wanted)
         counts: list[int] = []
-        try:
-            for first in range(0, len(texts), TEXTS_AT_ONCE):
-                windows = self._token_windows(texts[first : first + TEXTS_AT_ONCE])
-                counts += map(len, windows)
-                inputs = list(chain.from_iterable(windows))
-                submissions.append(
-                    self._scheduler.submit(
-                        inputs, lambda: not is_over.is_set() and is_wanted(), progress
-                    )
-                )
-            logits = torch.cat([_in_order(submission.result()) for submission in submissions])
-        finally:
-            # Where one part has failed, the device is spared the others.
-            is_over.set()
+        for first in range(0, len(texts), TEXTS_AT_ONCE):
+            windows = self._token_windows(texts[first : first + TEXTS_AT_ONCE])
+            counts += map(len, windows)
+            self._scheduler.add(submission, list(chain.from_iterable(windows)))
+        logits = _in_order(submission.result())
         return Classification(
             predictions=list(map(_with_windows, self._head.predictions(logits, counts), counts)),
-            tokens=sum(submission.tokens for submission in submissions),
-            micro_batches=sum(submission.micro_batches for submission in submissions),
+            tokens=submission.tokens,
+            micro_batches=submission.micro_batches,
         )
 
 

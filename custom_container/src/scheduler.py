@@ -1,10 +1,12 @@
 """One queue to one device: documents of many requests share micro-batches, in fair turns.
 
-A submission is divided into micro-batches as if it were alone. At each turn the device takes the
-one that is due first, and fills it up with those of others that the forward pass would run in one
-go. So requests of one document share a forward pass. A micro-batch is due once its own number of
-tokens has been computed since it became its submission's next: small requests go before a large
-one, but only those that come while fewer tokens than its own have been computed.
+A submission is one request, divided into micro-batches as if it were alone. It may grow while its
+first documents are computed, and waits in one place however large it becomes. At each turn the
+device takes the micro-batch that is due first, and fills it up with those of others that the
+forward pass would run in one go. So requests of one document share a forward pass. A micro-batch is
+due once its own number of tokens has been computed since it became its submission's next: small
+requests go before a large one, but only those that come while fewer tokens than its own have been
+computed.
 
 A GPU is given the next micro-batch while it computes one, so that it never waits for Python.
 
@@ -14,8 +16,8 @@ of threads. Knows lengths and turns; knows neither texts nor HTTP.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from src.errors import ClientGone
@@ -35,35 +37,57 @@ def always() -> bool:
 
 
 class Submission:
-    """Some documents' way through the device."""
+    """One request's way through the device; it may grow while its first documents are computed."""
 
-    def __init__(
+    def __init__(self, is_wanted: Callable[[], bool], progress: Progress) -> None:
+        self.micro_batches = 0
+        self.tokens = 0
+        self.due = 0
+        self._is_wanted = is_wanted
+        self._progress = progress
+        self._documents: list[TokenIds] = []
+        self._left: deque[MicroBatch] = deque()
+        self._unanswered = 0
+        self._answered: list[tuple[MicroBatch, Tensor]] = []
+        self._error: Exception | None = None
+        self._is_over = Event()
+        self._is_over.set()
+
+    def add(
         self,
         documents: Sequence["TokenIds"],
         micro_batches: Sequence[MicroBatch],
-        is_wanted: Callable[[], bool],
-        progress: Progress,
+        computed_tokens: int,
     ) -> None:
-        self.micro_batches = len(micro_batches)
-        self.tokens = sum(map(len, documents))
-        self._documents = documents
-        self._left = deque(micro_batches)
-        self._is_wanted = is_wanted
-        self.due = 0
-        self._unanswered = len(documents)
-        self._answered: list[tuple[MicroBatch, Tensor]] = []
-        self._result: Future[list[tuple[MicroBatch, Tensor]]] = Future()
-        self._progress = progress
-        progress.expect(len(documents), self.tokens)
-        if not documents:
-            self._result.set_result([])
+        """Take more documents, which the micro-batches name by their places among them.
+
+        Raises what `result` would raise, if that is certain already.
+        """
+        if self._error:
+            raise self._error
+        tokens, first = sum(map(len, documents)), len(self._documents)
+        self.tokens += tokens
+        self.micro_batches += len(micro_batches)
+        self._progress.expect(len(documents), tokens)
+        self._documents += documents
+        self._unanswered += len(documents)
+        if self._unanswered:
+            self._is_over.clear()
+        is_next = not self._left
+        self._left += [[first + place for place in places] for places in micro_batches]
+        if is_next:
+            self.set_due(computed_tokens)
 
     def result(self) -> list[tuple[MicroBatch, "Tensor"]]:
         """Wait for the logits [documents, labels] of each micro-batch; any order of these.
 
-        Raises ClientGone if the documents were dropped, else what the forward pass raised.
+        To be called once all documents are added. Raises ClientGone if the documents were dropped,
+        else what the forward pass raised.
         """
-        return self._result.result()
+        self._is_over.wait()
+        if self._error:
+            raise self._error
+        return self._answered
 
     def is_waiting(self) -> bool:
         """Whether a micro-batch is left for the device; none is once nobody wants the answer."""
@@ -73,7 +97,7 @@ class Submission:
 
     def next_documents(self) -> list["TokenIds"]:
         """The documents of the next micro-batch."""
-        return [self._documents[position] for position in self._left[0]]
+        return [self._documents[place] for place in self._left[0]]
 
     def set_due(self, computed_tokens: int) -> None:
         """Say when the next micro-batch is due, now that so many tokens have been computed."""
@@ -92,13 +116,13 @@ class Submission:
             len(micro_batch), sum(len(self._documents[place]) for place in micro_batch)
         )
         if not self._unanswered:
-            self._result.set_result(self._answered)
+            self._is_over.set()
 
     def fail(self, error: Exception) -> None:
         """End the result with `error`, unless one has ended it, and drop what is left."""
         self._left.clear()
-        if not self._result.done():
-            self._result.set_exception(error)
+        self._error = self._error or error
+        self._is_over.set()
 
 
 class Scheduler:
@@ -130,15 +154,23 @@ class Scheduler:
         `is_wanted` is asked in the device's thread before each micro-batch; once it says no, the
         documents not yet computed are dropped. `progress` is that of the request they belong to.
         """
-        micro_batches = self._divided(documents)
-        submission = Submission(documents, micro_batches, is_wanted, progress or Progress())
-        with self._lock:
-            submission.set_due(self._computed_tokens)
-            self._waiting.append(submission)
-        # One turn for each micro-batch; those that were run as part of others' leave one unused.
-        for _ in range(submission.micro_batches):
-            self._device.submit(self._take_turn)
+        submission = Submission(is_wanted, progress or Progress())
+        self.add(submission, documents)
         return submission
+
+    def add(self, submission: Submission, documents: Sequence["TokenIds"]) -> None:
+        """Queue more documents of a request; they wait behind its others, not beside them.
+
+        Raises what the request's result would raise, if that is certain already.
+        """
+        micro_batches = self._divided(documents)
+        with self._lock:
+            submission.add(documents, micro_batches, self._computed_tokens)
+            if submission not in self._waiting:
+                self._waiting.append(submission)
+        # One turn for each micro-batch; those that were run as part of others' leave one unused.
+        for _ in micro_batches:
+            self._device.submit(self._take_turn)
 
     def _divided(self, documents: Sequence["TokenIds"]) -> list[MicroBatch]:
         lengths = [len(token_ids) for token_ids in documents]

@@ -1,7 +1,6 @@
 """The classifier: a document's answer depends on the document alone, and all of it is read."""
 
 import random
-from threading import Event
 
 import pytest
 import torch
@@ -170,19 +169,17 @@ def test_a_document_whose_logits_are_no_numbers_gets_an_error_record():
 
 
 class FirstFails(FixedForwardPass):
-    """Fails at its first micro-batch, and waits for `gate` at each of the others."""
+    """Fails at its first micro-batch."""
 
     def __init__(self):
         super().__init__([[0.0]])
         self.calls = 0
-        self.gate = Event()
 
     def logits(self, documents):
         """Zero for each document."""
         self.calls += 1
         if self.calls == 1:
             raise RuntimeError("broken")
-        assert self.gate.wait(30)
         return super().logits(documents)
 
 
@@ -196,7 +193,6 @@ def test_a_request_that_has_failed_leaves_the_device_to_others():
 
     with pytest.raises(RuntimeError, match="broken"):
         classifier.classify(["text"] * 3 * TEXTS_AT_ONCE)
-    forward_pass.gate.set()
     scheduler.submit([[0]]).result()
 
-    assert forward_pass.calls == 3
+    assert forward_pass.calls == 2

@@ -110,6 +110,48 @@ def test_a_large_request_is_not_starved_by_small_ones(forward_pass, held):
     assert forward_pass.micro_batches_run.index([100]) == 4
 
 
+def test_a_small_request_goes_before_a_large_one_that_came_in_parts(forward_pass, held):
+    """However many parts of it wait, a request waits in one place."""
+    large = held.submit(documents(100, length=10))
+    for token_id in range(101, 120):
+        held.add(large, documents(token_id, length=10))
+    small = []
+    forward_pass.arrive = lambda: (
+        small.append(held.submit(documents(1, length=9)))
+        if len(forward_pass.micro_batches_run) == 3
+        else None
+    )
+
+    forward_pass.gate.set()
+
+    assert answers(large) == list(range(100, 120))
+    assert answers(small[0]) == [1]
+    assert forward_pass.micro_batches_run.index([1]) == 3
+
+
+def test_a_request_grows_while_its_first_documents_are_computed(forward_pass):
+    """Before or after they are answered: the result waits for those added last."""
+    scheduler = Scheduler(forward_pass, max_tokens_per_micro_batch=10, under_way=2)
+    growing = scheduler.submit([])
+    for token_id in range(20, 60):
+        scheduler.add(growing, documents(token_id, token_id + 100, length=6))
+        if token_id % 3 == 0:
+            growing.result()
+
+    assert answers(growing) == [place for i in range(20, 60) for place in (i, i + 100)]
+
+
+def test_a_request_that_has_failed_does_not_grow(forward_pass, held):
+    """Whoever adds to it learns of it, instead of preparing the rest for nobody."""
+    failing = held.submit(documents(13))
+    forward_pass.gate.set()
+    with pytest.raises(RuntimeError, match="thirteen"):
+        failing.result()
+
+    with pytest.raises(RuntimeError, match="thirteen"):
+        held.add(failing, documents(1))
+
+
 def test_a_micro_batch_is_never_larger_than_the_budget(forward_pass, held):
     """What does not fit beside those due before it waits, and smaller ones fill the room."""
     submissions = [
