@@ -77,7 +77,8 @@ class PaddedForwardPass:
 class PackedForwardPass:
     """transformers' model over one row of documents end to end, with no padding.
 
-    Attention keeps the documents apart; pooling and head run once per document.
+    Attention keeps the documents apart; pooling and head run once per document. A document without
+    numbers for logits is computed again alone, so that it is by its own fault that it has none.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -91,6 +92,14 @@ class PackedForwardPass:
     @torch.inference_mode()
     def logits(self, documents: Sequence[TokenIds]) -> Tensor:
         """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
+        logits = self._logits_of_row(documents)
+        if len(documents) > 1:
+            # Neighbours that give a NaN no weight get a NaN all the same, for 0 x NaN is one.
+            for place in (~logits.isfinite().all(dim=-1)).nonzero().flatten().tolist():
+                logits[place] = self._logits_of_row([documents[place]])[0]
+        return logits
+
+    def _logits_of_row(self, documents: Sequence[TokenIds]) -> Tensor:
         row = PackedRow([len(document) for document in documents], self._device)
         input_ids = on_device(_end_to_end(documents)[None], self._device)
         return on_cpu(self._model(input_ids=input_ids, packed_row=row).logits.float())

@@ -129,6 +129,21 @@ def test_a_document_does_not_see_its_neighbours(way, model_dir):
     torch.testing.assert_close(first, last, rtol=0, atol=1e-5)
 
 
+def test_a_document_that_overflows_leaves_its_neighbours_their_numbers(model_dir):
+    """0 x NaN is NaN: the blocks of a windowed layer hold the ends of two documents."""
+    model = load(model_dir)
+    docs = [[5] * 20, [599] * 30, [7] * 25]
+    expected = alone(model, docs)
+    forward_pass = forward_pass_for(model, 128, Precision.FP32)
+    with torch.no_grad():
+        model.base_model.encoder.get_input_embeddings().weight[599] = torch.nan
+
+    logits = forward_pass.logits(docs)
+
+    assert logits[1].isnan().all()
+    torch.testing.assert_close(logits[[0, 2]], expected[[0, 2]], rtol=0, atol=2e-5)
+
+
 def test_a_packed_way_in_which_documents_see_each_other_is_refused(model_dir, monkeypatch, caplog):
     """The trap: one attention over the whole row, position ids right, gives plausible logits."""
     monkeypatch.setattr(PackedRow, "bounds", property(lambda row: [(0, sum(row.lengths))]))
