@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedConfig
 
@@ -57,10 +58,14 @@ class Head:
         )
         # Equal scores keep the order of their label ids.
         best = scores.sort(descending=True, stable=True).indices
-        return list(map(self._prediction, scores.tolist(), best.tolist()))
+        return list(map(self._prediction, scores.numpy(), best.numpy()))
 
-    def _prediction(self, scores: list[float], best: list[int]) -> dict[str, Any] | None:
+    def _prediction(
+        self, scores_row: NDArray[Any], best_row: NDArray[Any]
+    ) -> dict[str, Any] | None:
         """The answer of a document from its labels' scores, the ids of the best labels first."""
+        # Python's numbers of one document at a time: those of all would take ten times the memory.
+        scores, best = scores_row.tolist(), best_row.tolist()
         if math.isnan(scores[0]):
             return None
         prediction: dict[str, Any] = {"predicted_class": self.labels[best[0]]}
