@@ -24,7 +24,9 @@ PACKED_ATTENTION = "packed_rows"
 # of 8,192 tokens. For these, 128 queries at once took half the time of 512.
 SCORES_AT_ONCE = 2**18
 LEAST_QUERIES_AT_ONCE = 128
-TRITON_HEAD_DIMS = {16, 32, 64, 128}
+# Heads of 128 are left to varlen_attn: their keys and values may exceed the 99 KB of shared memory
+# of an A10G or L4, and no GPU was at hand to try.
+TRITON_HEAD_DIMS = {16, 32, 64}
 
 Attend = Callable[..., Tensor]
 
@@ -152,7 +154,7 @@ def attend_with_triton(
 ) -> Tensor:
     """Flash attention of our own, which reads no key beyond a window's reach.
 
-    CUDA, compute capability 8.0, half precision, head_dim a power of two from 16 on.
+    CUDA, compute capability 8.0, half precision, head_dim one of TRITON_HEAD_DIMS.
     [heads, tokens, head_dim] in and out.
     """
     from src.gpu_operations import attended  # noqa: PLC0415

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch.nn.attention.varlen import varlen_attn
 
+from src import packed_attention
 from src.packed_attention import (
     attend_with_matmul,
     attend_with_sdpa,
+    attend_with_triton,
     attend_with_varlen,
     attention_for,
 )
@@ -17,6 +19,8 @@ from src.packed_row import BLOCK_TOKENS, PackedRow
 LENGTHS = (1, 63, 64, 65, 130, 600, 2)
 REACHES = (None, 16, 64, BLOCK_TOKENS + 9)
 SCALING = 0.3
+# Whatever a device with kernels has; nothing of it is called to choose.
+KERNELS = object()
 
 
 def varlen_by_its_documentation(  # noqa: PLR0917
@@ -95,8 +99,8 @@ def test_varlen_attn_takes_what_it_is_given():
     [
         ("cpu", torch.float32, None, attend_with_matmul),
         ("cpu", torch.bfloat16, None, attend_with_matmul),
-        ("cuda", torch.bfloat16, (9, 0), attend_with_varlen),
-        ("cuda", torch.float16, (8, 0), attend_with_varlen),
+        ("cuda", torch.bfloat16, (9, 0), attend_with_triton),
+        ("cuda", torch.float16, (8, 0), attend_with_triton),
         ("cuda", torch.float16, (7, 5), attend_with_sdpa),
         ("cuda", torch.float32, (9, 0), attend_with_sdpa),
     ],
@@ -104,5 +108,15 @@ def test_varlen_attn_takes_what_it_is_given():
 def test_each_device_gets_a_way_it_can_go(device, dtype, capability, way, monkeypatch):
     """A T4 has no flash attention; no device has it in fp32."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(packed_attention, "operations_for", lambda device: KERNELS)
 
     assert attention_for(torch.device(device), dtype, 64) is way
+
+
+@pytest.mark.parametrize(("operations", "head_dim"), [(None, 64), (KERNELS, 48), (KERNELS, 128)])
+def test_without_kernels_or_their_shapes_attention_is_torchs_own(operations, head_dim, monkeypatch):
+    """No compiler, or heads whose size the kernel does not take: flash attention all the same."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 9))
+    monkeypatch.setattr(packed_attention, "operations_for", lambda device: operations)
+
+    assert attention_for(torch.device("cuda"), torch.bfloat16, head_dim) is attend_with_varlen
