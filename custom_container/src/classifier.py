@@ -15,6 +15,7 @@ from torch import Tensor
 
 from src.heads import Head
 from src.micro_batches import MicroBatch
+from src.progress import Progress
 from src.scheduler import Scheduler, always
 from src.token_windows import TokenWindows
 
@@ -57,12 +58,15 @@ class Classifier:
         """
         if not texts:
             return Classification([], tokens=0, micro_batches=0)
-        submission = self._scheduler.submit([], is_wanted)
+        progress = Progress(len(texts))
+        submission = self._scheduler.submit([], is_wanted, progress)
         counts: list[int] = []
         for first in range(0, len(texts), TEXTS_AT_ONCE):
             windows = self._token_windows(texts[first : first + TEXTS_AT_ONCE])
             counts += map(len, windows)
-            self._scheduler.add(submission, list(chain.from_iterable(windows)))
+            inputs = list(chain.from_iterable(windows))
+            progress.count(len(windows), sum(map(len, inputs)))
+            self._scheduler.add(submission, inputs)
         logits = _in_order(submission.result())
         return Classification(
             predictions=list(map(_with_windows, self._head.predictions(logits, counts), counts)),

@@ -39,7 +39,7 @@ def always() -> bool:
 class Submission:
     """One request's way through the device; it may grow while its first documents are computed."""
 
-    def __init__(self, is_wanted: Callable[[], bool], progress: Progress) -> None:
+    def __init__(self, is_wanted: Callable[[], bool], progress: Progress | None) -> None:
         self.micro_batches = 0
         self.tokens = 0
         self.due = 0
@@ -65,10 +65,9 @@ class Submission:
         """
         if self._error:
             raise self._error
-        tokens, first = sum(map(len, documents)), len(self._documents)
-        self.tokens += tokens
+        first = len(self._documents)
+        self.tokens += sum(map(len, documents))
         self.micro_batches += len(micro_batches)
-        self._progress.expect(len(documents), tokens)
         self._documents += documents
         self._unanswered += len(documents)
         if self._unanswered:
@@ -112,9 +111,8 @@ class Submission:
         """Keep the logits of one micro-batch; those of the last complete the result."""
         self._answered.append((micro_batch, logits))
         self._unanswered -= len(micro_batch)
-        self._progress.advance(
-            len(micro_batch), sum(len(self._documents[place]) for place in micro_batch)
-        )
+        if self._progress:
+            self._progress.advance(sum(len(self._documents[place]) for place in micro_batch))
         if not self._unanswered:
             self._is_over.set()
 
@@ -154,7 +152,7 @@ class Scheduler:
         `is_wanted` is asked in the device's thread before each micro-batch; once it says no, the
         documents not yet computed are dropped. `progress` is that of the request they belong to.
         """
-        submission = Submission(is_wanted, progress or Progress())
+        submission = Submission(is_wanted, progress)
         self.add(submission, documents)
         return submission
 
