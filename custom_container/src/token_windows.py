@@ -26,6 +26,9 @@ class TokenWindows:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._prefix, self._suffix = self._special_tokens()
+        # A window is never empty: what a normalizer leaves nothing of is one unknown token.
+        unknown = tokenizer.unk_token_id or 0
+        self._nothing = [] if self._prefix or self._suffix else [unknown]
         self._size = max_length - len(self._prefix) - len(self._suffix)
 
     def __call__(self, texts: Sequence[str]) -> list[list[TokenIds]]:
@@ -34,6 +37,7 @@ class TokenWindows:
         return [self._windows(encoding.ids) for encoding in encodings]
 
     def _windows(self, ids: list[int]) -> list[TokenIds]:
+        ids = ids or self._nothing
         return [
             np.array([*self._prefix, *ids[start : start + self._size], *self._suffix], np.int32)
             for start in window_starts(len(ids), self._size)

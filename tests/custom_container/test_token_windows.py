@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import normalizers, processors
 from transformers import AutoTokenizer
 
 from src.token_windows import TokenWindows, window_starts
@@ -50,3 +51,15 @@ def test_a_long_document_loses_nothing_to_the_tokenizers_truncation(tokenizer):
     for start, window in zip(starts, windows, strict=True):
         tokens |= {start + offset: token for offset, token in enumerate(window[1:-1].tolist())}
     assert tokenizer.decode([tokens[position] for position in range(300)]).strip() == text
+
+
+def test_a_document_of_which_nothing_is_left_is_an_unknown_token(model_dir):
+    """Without special tokens it would be no token at all, and have its neighbour's answer."""
+    tokenizer = AutoTokenizer.from_pretrained(model_dir)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A")
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace("\u200b", "")
+
+    ((window,), (word,)) = TokenWindows(tokenizer, 128)(["\u200b", "rent"])
+
+    assert window.tolist() == [tokenizer.unk_token_id]
+    assert len(word) == 1
