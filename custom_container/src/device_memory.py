@@ -7,6 +7,7 @@ computes.
 import logging
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,7 +70,7 @@ def fitted_tokens(
     """
     if device.type == "cpu":
         return CPU_TOKENS
-    document = [0] * longest_document
+    document = np.zeros(longest_document, np.int32)
     forward_pass.logits([document])
     documents = 1
     while 2 * documents * longest_document <= MOST_GPU_TOKENS:

@@ -143,7 +143,7 @@ def forward_pass_for(
 
 
 def _packed(
-    model: PreTrainedModel, documents: list[list[int]], expected: Tensor
+    model: PreTrainedModel, documents: list[TokenIds], expected: Tensor
 ) -> PackedForwardPass | None:
     """The packed way, or None with `model` as it was."""
     if model.config.model_type not in PACKED_MODEL_TYPES:
@@ -220,14 +220,14 @@ def _relative_difference(logits: Tensor, expected: Tensor) -> float:
     return (logits - expected).abs().max().item() / max(1.0, expected.abs().max().item())
 
 
-def _agreement_documents(config: PreTrainedConfig, max_length: int) -> list[list[int]]:
+def _agreement_documents(config: PreTrainedConfig, max_length: int) -> list[TokenIds]:
     """Random token ids, but for the padding's, which RoBERTa gives no position of its own."""
     generator = torch.Generator().manual_seed(0)
-    token_ids = torch.arange(config.vocab_size)
+    token_ids = torch.arange(config.vocab_size, dtype=torch.int32)
     token_ids = token_ids[token_ids != (config.pad_token_id or 0)]
     return [
         token_ids[
             torch.randint(len(token_ids), (min(length, max_length),), generator=generator)
-        ].tolist()
+        ].numpy()
         for length in AGREEMENT_LENGTHS
     ]
