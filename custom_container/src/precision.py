@@ -59,10 +59,17 @@ def _multiplies_bf16(capabilities: dict[str, bool]) -> bool:
 def checked_precision(name: str, device: torch.device) -> Precision:
     """The format called `name`, or the fastest; raises ModelError if `device` has none such."""
     precision = fastest_precision(device) if name == FASTEST_PRECISION else Precision(name)
-    unusable = {"cuda": Precision.INT8, "cpu": Precision.FP16}
-    if precision == unusable.get(device.type):
+    if precision not in _formats(device):
         raise ModelError(
-            f"INFERENCE_PRECISION is {precision}, which is not computed on {device.type}: int8 "
-            "runs on CPUs, fp16 on GPUs. Leave it unset for the fastest format of the device."
+            f"INFERENCE_PRECISION is {precision}, which is not computed on this {device.type}: "
+            "int8 runs on CPUs, fp16 on GPUs, bf16 on CPUs and on GPUs of compute capability 8.0 "
+            "(a T4 has 7.5). Leave it unset for the fastest format of the device."
         )
     return precision
+
+
+def _formats(device: torch.device) -> set[Precision]:
+    """The formats that a device computes, emulated ones on CPUs included."""
+    if device.type == "cpu":
+        return {Precision.FP32, Precision.BF16, Precision.INT8}
+    return {Precision.FP32, Precision.FP16, fastest_precision(device)}
