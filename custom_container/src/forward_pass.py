@@ -17,6 +17,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from src.errors import ModelError
+from src.heads import SCORES, problem_type_of
 from src.int8_gate import check_int8
 from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, packed_micro_batches, padded_micro_batches
@@ -138,7 +139,9 @@ def forward_pass_for(
     logger.info("Attention by %s.", _way_of_attention(model, precision, is_packed))
     _check_precision(precision, forward_pass.logits(documents), expected)
     if precision == Precision.INT8:
-        check_int8(expected_of_samples, [forward_pass.logits([document]) for document in samples])
+        got_of_samples = [forward_pass.logits([document]) for document in samples]
+        scores = SCORES[problem_type_of(model.config)]
+        check_int8(expected_of_samples, got_of_samples, scores)
     return forward_pass
 
 

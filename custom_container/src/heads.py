@@ -81,17 +81,21 @@ class Head:
 
 
 def head_for(config: PreTrainedConfig, labels: Sequence[str], top_k: int) -> Head:
-    """The head that config.json's `problem_type` names, one of SCORES.
+    """The head that config.json's `problem_type` names."""
+    problem_type, threshold = problem_type_of(config), None
+    if problem_type == "multi_label_classification":
+        threshold = _threshold(config)
+    return Head(labels, top_k, SCORES[problem_type], threshold, _temperature(config))
+
+
+def problem_type_of(config: PreTrainedConfig) -> str:
+    """config.json's `problem_type`, one of SCORES.
 
     Where it names none, one label means regression and several a single-label choice, which is
     how transformers trains such a model.
     """
-    inferred = "regression" if len(labels) == 1 else "single_label_classification"
-    problem_type = config.problem_type or inferred
-    threshold = None
-    if problem_type == "multi_label_classification":
-        threshold = _threshold(config)
-    return Head(labels, top_k, SCORES[problem_type], threshold, _temperature(config))
+    inferred = "regression" if config.num_labels == 1 else "single_label_classification"
+    return config.problem_type or inferred
 
 
 def _threshold(config: PreTrainedConfig) -> float:

@@ -4,7 +4,7 @@ Knows logits in fp32 and in int8; knows neither texts nor how either was compute
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,11 +18,13 @@ LEAST_AGREEMENT = 0.99
 LARGEST_CHANGE = 0.05
 
 
-def check_int8(in_fp32: Sequence[Tensor], in_int8: Sequence[Tensor]) -> None:
+def check_int8(
+    in_fp32: Sequence[Tensor], in_int8: Sequence[Tensor], scores: Callable[[Tensor], Tensor]
+) -> None:
     """Compare the logits [1, labels] of each sample; raises ModelError below the bar.
 
-    The bar: the same label wins on LEAST_AGREEMENT of the samples, and no probability moves by
-    more than LARGEST_CHANGE.
+    The bar: the same label wins on LEAST_AGREEMENT of the samples, and none of the `scores` that
+    the model's head makes of logits moves by more than LARGEST_CHANGE.
     """
     if len(in_fp32) < LEAST_SAMPLES:
         raise ModelError(
@@ -32,9 +34,9 @@ def check_int8(in_fp32: Sequence[Tensor], in_int8: Sequence[Tensor]) -> None:
         )
     expected, got = torch.cat(list(in_fp32)), torch.cat(list(in_int8))
     agreement = (expected.argmax(dim=-1) == got.argmax(dim=-1)).float().mean().item()
-    change = (expected.softmax(dim=-1) - got.softmax(dim=-1)).abs().max().item()
+    change = (scores(expected) - scores(got)).abs().max().item()
     measured = (
-        f"{agreement:.2%} of {len(expected)} sample texts keep their class, and probabilities "
+        f"{agreement:.2%} of {len(expected)} sample texts keep their class, and scores "
         f"change by {change:.3f} at most"
     )
     if agreement < LEAST_AGREEMENT or not change <= LARGEST_CHANGE:

@@ -12,7 +12,8 @@ from src.heads import head_for
 
 def head(problem_type=None, labels=("a", "b", "c"), **config):
     """The head of a config with this problem type."""
-    return head_for(ModernBertConfig(problem_type=problem_type, **config), labels, top_k=3)
+    config = ModernBertConfig(problem_type=problem_type, num_labels=len(labels), **config)
+    return head_for(config, labels, top_k=3)
 
 
 def test_without_a_problem_type_several_labels_exclude_each_other():
