@@ -42,7 +42,7 @@ def test_a_cpus_format_is_bf16_where_it_has_instructions_for_it(capabilities, fa
 def test_a_format_that_the_device_does_not_compute_is_refused(
     name, device, capability, monkeypatch
 ):
-    """With what each runs on; a T4 would fail within a kernel."""
+    """With what each runs on; a T4 has no instructions for bf16."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
 
     with pytest.raises(ModelError, match=f"INFERENCE_PRECISION is {name}, which is not computed"):
