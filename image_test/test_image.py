@@ -59,6 +59,11 @@ response = connection.getresponse()
 print(response.status, response.read().decode(), flush=True)
 """
 
+COMPILE = """
+import torch
+from src.cpu_operations import compile_kernels
+compile_kernels(torch.bfloat16, quantizes=True)
+"""
 OPENMP = "import torch; from numba.np.ufunc import omppool; print(open('/proc/self/maps').read())"
 
 
@@ -124,6 +129,16 @@ def test_kernels_and_torch_share_one_openmp(engine: ContainerEngine, container: 
     assert len(set(re.findall(r"\S*libgomp\S*", maps))) == 1
 
 
+def test_no_container_compiles_the_kernels_of_a_cpu(
+    engine: ContainerEngine, container: str
+) -> None:
+    """The image brings those for this CPU, and they are read where nothing can be written."""
+    done = engine("exec", container, "env", "NUMBA_DEBUG_CACHE=1", "python3", "-c", COMPILE)
+
+    assert "data loaded" in done
+    assert "data saved" not in done
+
+
 def test_the_image_is_started_as_sagemaker_starts_it(configuration: dict[str, Any]) -> None:
     """Exec form, port 8080, not as root."""
     assert configuration["Entrypoint"][0] == "gunicorn"
@@ -145,10 +160,10 @@ def test_no_configuration_of_the_building_machine_is_left(
 
 
 def test_a_change_of_code_is_a_push_of_kilobytes(engine: ContainerEngine) -> None:
-    """Above the layer of the packages lies the code alone."""
+    """Above the layers of the packages and the kernels lies the code alone."""
     history = engine("history", "--no-trunc", "--format", "{{.Size}} {{.CreatedBy}}", IMAGE)
     newest_first = history.splitlines()
-    code = list(takewhile(lambda line: not re.search("COPY .*/opt/venv", line), newest_first))
+    code = list(takewhile(lambda line: not re.search(r"COPY .* kernels\b", line), newest_first))
     assert 0 < len(code) < len(newest_first)
     assert sum(map(layer_size, code)) < MAX_CODE_IN_BYTES
 

@@ -1,21 +1,25 @@
 """What a CPU computes between the products of matrices, each step in one pass over memory.
 
 torch would make some ten operators of each, and every one of them writes to memory what the next
-one reads back. numba compiles these when they are first called, for the CPU at hand. Tensors come
+one reads back. numba compiles these when they are first called, unless such are kept. Tensors come
 as numpy's views of them; bf16, which numpy lacks, as its bits in uint16. Knows arrays; knows
 neither torch nor models.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import wraps
-from threading import Lock
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from numba.extending import overload
 from numpy.typing import NDArray
+
+from src.kept_kernels import share_kernels
+
+share_kernels()
 
 Array = NDArray[Any]
 Kernel = TypeVar("Kernel", bound=Callable[..., None])
@@ -24,9 +28,29 @@ ROWS = 32
 LOG2_OF_E = np.float32(1.4426950408889634)
 LOWEST = np.float32(-3e38)
 # numba's own threads, which it has where there is no OpenMP library, serve one caller at a time.
-_one_at_a_time = Lock()
+_one_at_a_time = threading.Lock()
+
 # What is allowed to the compiler where sums are made: any order, so that they are made in parallel.
 FASTMATH = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
+
+
+class _Calls(threading.local):
+    """What this thread's calls of kernels do."""
+
+    only_compile = False
+
+
+_calls = _Calls()
+
+
+@contextmanager
+def only_compiled() -> Iterator[None]:
+    """Within, this thread's calls compile kernels, or find them kept, and run none."""
+    _calls.only_compile = True
+    try:
+        yield
+    finally:
+        _calls.only_compile = False
 
 
 def _kernel(function: Kernel) -> Kernel:
@@ -39,7 +63,10 @@ def _kernel(function: Kernel) -> Kernel:
     @wraps(function)
     def run(*arguments: Any) -> None:
         with _one_at_a_time:
-            compiled(*arguments)
+            if _calls.only_compile:
+                compiled.compile(tuple(map(numba.typeof, arguments)))
+            else:
+                compiled(*arguments)
 
     return run
 

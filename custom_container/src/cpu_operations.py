@@ -20,20 +20,21 @@ def _array(tensor: Tensor) -> Array:
 def compile_kernels(dtype: torch.dtype, quantizes: bool) -> None:
     """Call what a forward pass in `dtype` calls, on the smallest tensors, so that it is compiled.
 
-    Compiling takes seconds, of which another thread can use most: it is called beside the loading
-    of a model. Every model is held to its own fp32 attention first.
+    Where none are kept that takes seconds, of which another thread can use most: it is called
+    beside the loading of a model. Every model is held to its own fp32 attention first.
     """
     one, head_dim = torch.ones(1, dtype=torch.int64), 2
-    softmax_(torch.ones(1, 1, 1), one - 1, one, 1.0)
-    softmax_(torch.ones(1, 1, 1, dtype=dtype), one - 1, one, 1.0)
-    rotated_heads(torch.ones(1, 6, dtype=dtype), head_dim, torch.ones(1, 2), torch.ones(1, 2))
-    gelu_gated(torch.ones(1, 2, dtype=dtype))
-    layer_norm(torch.ones(1, 2), nn.LayerNorm(2), dtype)
-    add_(torch.ones(1, 2), torch.ones(1, 2, dtype=dtype))
-    if quantizes:
-        quantized(torch.ones(1, 1))  # the weights
-        _, scales = quantized(torch.ones(1, 1, dtype=dtype))
-        dequantized(torch.ones(1, 1, dtype=torch.int32), scales, scales, scales, dtype)
+    with cpu_kernels.only_compiled():
+        softmax_(torch.ones(1, 1, 1), one - 1, one, 1.0)
+        softmax_(torch.ones(1, 1, 1, dtype=dtype), one - 1, one, 1.0)
+        rotated_heads(torch.ones(1, 6, dtype=dtype), head_dim, torch.ones(1, 2), torch.ones(1, 2))
+        gelu_gated(torch.ones(1, 2, dtype=dtype))
+        layer_norm(torch.ones(1, 2), nn.LayerNorm(2), dtype)
+        add_(torch.ones(1, 2), torch.ones(1, 2, dtype=dtype))
+        if quantizes:
+            quantized(torch.ones(1, 1))  # the weights
+            _, scales = quantized(torch.ones(1, 1, dtype=dtype))
+            dequantized(torch.ones(1, 1, dtype=torch.int32), scales, scales, scales, dtype)
 
 
 def softmax_(scores: Tensor, first: Tensor, end: Tensor, scale: float) -> Tensor:
