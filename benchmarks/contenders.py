@@ -30,6 +30,7 @@ from src.forward_pass import (
 from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, padded_micro_batches
 from src.precision import DTYPES, Precision
+from src.token_windows import TokenIds
 
 Classify = Callable[[], Tensor]
 # Of a rectangle: with 2,048, more of it is padding, and the peers are slower.
@@ -63,12 +64,12 @@ def stock_pipeline(folder: Path, texts: Sequence[str]) -> Classify:
     return run
 
 
-def stock_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Classify:
+def stock_bf16(folder: Path, documents: Sequence[TokenIds]) -> Classify:
     """transformers' own forward in bf16 over our length-sorted rectangles."""
     return _all(PaddedForwardPass(load(folder, torch.bfloat16)), documents)
 
 
-def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision) -> Classify:
+def ours(folder: Path, documents: Sequence[TokenIds], precision: Precision) -> Classify:
     """What the container computes in this precision; int8 without its gate's sample texts."""
     model = load(folder)
     if precision == Precision.INT8:
@@ -79,7 +80,7 @@ def ours(folder: Path, documents: Sequence[Sequence[int]], precision: Precision)
     return _all(forward_pass, documents)
 
 
-def bf16_in_stock_layers(folder: Path, documents: Sequence[Sequence[int]]) -> Classify:
+def bf16_in_stock_layers(folder: Path, documents: Sequence[TokenIds]) -> Classify:
     """Packed rows and our linear layers within transformers' own ModernBERT layers."""
     model = load(folder)
     forward_pass = PackedForwardPass(model)
@@ -87,7 +88,7 @@ def bf16_in_stock_layers(folder: Path, documents: Sequence[Sequence[int]]) -> Cl
     return _all(forward_pass, documents)
 
 
-def _all(forward_pass: ForwardPass, documents: Sequence[Sequence[int]]) -> Classify:
+def _all(forward_pass: ForwardPass, documents: Sequence[TokenIds]) -> Classify:
     lengths = [len(document) for document in documents]
     is_padded = isinstance(forward_pass, PaddedForwardPass)
     max_tokens = RECTANGLE_TOKENS if is_padded else CPU_TOKENS
@@ -100,7 +101,7 @@ def has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def openvino_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Classify:
+def openvino_bf16(folder: Path, documents: Sequence[TokenIds]) -> Classify:
     """OpenVINO in bf16 over the same rectangles as `stock_bf16`.
 
     From the eager attention: traced from the other, padding gives NaN.
@@ -124,7 +125,7 @@ def openvino_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Classify:
     lengths = [len(document) for document in documents]
     rectangles = padded_micro_batches(lengths, RECTANGLE_TOKENS)
 
-    def logits(rows: list[Sequence[int]]) -> Tensor:
+    def logits(rows: list[TokenIds]) -> Tensor:
         longest = max(map(len, rows))
         padding = [[0] * (longest - len(row)) for row in rows]
         inputs = {
@@ -141,9 +142,9 @@ def openvino_bf16(folder: Path, documents: Sequence[Sequence[int]]) -> Classify:
 
 
 def _answers_in_order(
-    documents: Sequence[list[int]],
+    documents: Sequence[TokenIds],
     micro_batches: Iterable[MicroBatch],
-    forward: Callable[[list[list[int]]], Iterable[Tensor]],
+    forward: Callable[[list[TokenIds]], Iterable[Tensor]],
 ) -> list[Tensor]:
     """Run each micro-batch and put the answers back in the order of the documents."""
     answers: dict[int, Tensor] = {}

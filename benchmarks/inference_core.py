@@ -35,7 +35,7 @@ from benchmarks.figures import Figure, report  # noqa: E402
 from benchmarks.image_environment import start_as_in_the_image  # noqa: E402
 from benchmarks.turns import Contender, Turn  # noqa: E402
 from src.precision import Precision  # noqa: E402
-from src.token_windows import TokenWindows  # noqa: E402
+from src.token_windows import TokenIds, TokenWindows  # noqa: E402
 
 PIPELINE = "transformers pipeline, one text at a time, fp32"
 STOCK = "transformers bf16, sorted rectangles"
@@ -81,7 +81,7 @@ def _job(folder: Path, documents: int, kernels: str) -> dict[str, float]:
 
 
 def classifying(
-    folder: Path, texts: Sequence[str], documents: Sequence[Sequence[int]]
+    folder: Path, texts: Sequence[str], documents: Sequence[TokenIds]
 ) -> dict[str, Contender]:
     """The peers and ours, each with the same documents."""
     runs = {PIPELINE: Contender(contenders.stock_pipeline, folder, texts)}
