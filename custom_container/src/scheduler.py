@@ -81,7 +81,7 @@ class Submission:
         """Wait for the logits [documents, labels] of each micro-batch; any order of these.
 
         To be called once all documents are added. Raises ClientGone if the documents were dropped,
-        else what the forward pass raised.
+        else what the forward pass or `is_wanted` raised.
         """
         self._is_over.wait()
         if self._error:
@@ -89,9 +89,15 @@ class Submission:
         return self._answered
 
     def is_waiting(self) -> bool:
-        """Whether a micro-batch is left for the device; none is once nobody wants the answer."""
-        if self._left and not self._is_wanted():
-            self.fail(ClientGone("The client closed its connection before it was answered."))
+        """Whether a micro-batch is left for the device; none is once nobody wants the answer.
+
+        If asking raises, that ends this result alone: others wait for the same turn.
+        """
+        try:
+            if self._left and not self._is_wanted():
+                raise ClientGone("The client closed its connection before it was answered.")
+        except Exception as error:
+            self.fail(error)
         return bool(self._left)
 
     def next_documents(self) -> list["TokenIds"]:

@@ -184,6 +184,23 @@ def test_what_nobody_wants_any_more_is_dropped(forward_pass, held):
     assert forward_pass.micro_batches_run == [[0], [1], [4]]
 
 
+def test_a_request_that_cannot_be_asked_fails_alone(forward_pass, held):
+    """The error of one client's connection takes no turn of the requests beside it."""
+
+    def is_wanted():
+        raise ValueError("file descriptor cannot be a negative integer")
+
+    failing = held.submit(documents(1, length=10), is_wanted)
+    beside = held.submit(documents(2, length=10))
+
+    forward_pass.gate.set()
+
+    with pytest.raises(ValueError, match="file descriptor"):
+        failing.result()
+    assert answers(beside) == [2]
+    assert answers(held.submit(documents(3))) == [3]
+
+
 def test_a_failed_micro_batch_fails_those_in_it_and_no_others(forward_pass, held):
     """The error reaches each request that had a part in it, and the device goes on."""
     failing = held.submit(documents(13))
