@@ -89,13 +89,19 @@ def head_for(config: PreTrainedConfig, labels: Sequence[str], top_k: int) -> Hea
 
 
 def problem_type_of(config: PreTrainedConfig) -> str:
-    """config.json's `problem_type`, one of SCORES.
+    """config.json's `problem_type`, one of SCORES; raises ModelError for any other.
 
     Where it names none, one label means regression and several a single-label choice, which is
     how transformers trains such a model.
     """
     inferred = "regression" if config.num_labels == 1 else "single_label_classification"
-    return config.problem_type or inferred
+    problem_type = config.problem_type or inferred
+    if problem_type not in list(SCORES):  # it may be anything that JSON has
+        raise ModelError(
+            f"config.json's problem_type is {problem_type!r}, expected one of {', '.join(SCORES)}, "
+            "or none. Correct it, and package the folder again."
+        )
+    return problem_type
 
 
 def _threshold(config: PreTrainedConfig) -> float:

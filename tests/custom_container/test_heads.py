@@ -80,6 +80,16 @@ def test_the_temperature_of_the_config_cools_scores_and_changes_no_class():
     assert prediction["top_predictions"][0]["score"] == pytest.approx(0.731059)
 
 
+@pytest.mark.parametrize("problem_type", ["ranking", ["regression"]])
+def test_a_problem_type_that_is_none_is_refused(problem_type):
+    """Nobody knows what its logits mean; the sentence names those that are known."""
+    config = ModernBertConfig()
+    config.problem_type = problem_type
+
+    with pytest.raises(ModelError, match="expected one of single_label_classification, multi"):
+        head_for(config, ["a", "b"], top_k=3)
+
+
 @pytest.mark.parametrize("temperature", [0, -1.0, "hot", float("inf")])
 def test_a_temperature_that_is_none_is_refused(temperature):
     """The sentence names the entry of config.json."""
