@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
+from src.errors import ModelError
+
 # Of one document, or of a window of it: [tokens]. An array, so that micro-batches are put together
 # without a look at each of them.
 TokenIds = NDArray[np.int32]
@@ -18,7 +20,10 @@ OVERLAP = 1 / 8
 
 
 class TokenWindows:
-    """Cuts documents into windows of at most `max_length` token ids, special tokens included."""
+    """Cuts documents into windows of at most `max_length` token ids, special tokens included.
+
+    Raises ModelError if special tokens leave no room in them.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, max_length: int) -> None:
         self._tokenizer = tokenizer.backend_tokenizer
@@ -30,6 +35,12 @@ class TokenWindows:
         unknown = tokenizer.unk_token_id or 0
         self._nothing = [] if self._prefix or self._suffix else [unknown]
         self._size = max_length - len(self._prefix) - len(self._suffix)
+        if self._size < 1:
+            raise ModelError(
+                f"The model reads {max_length} tokens at once, and {max_length - self._size} of "
+                "them are special ones, which leaves none for a document. Correct model_max_length "
+                "in tokenizer_config.json, or max_position_embeddings in config.json."
+            )
 
     def __call__(self, texts: Sequence[str]) -> list[list[TokenIds]]:
         """The windows of each document, in order, each begun and ended by the special tokens."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import normalizers, processors
 from transformers import AutoTokenizer
 
+from src.errors import ModelError
 from src.token_windows import TokenWindows, window_starts
 
 
@@ -63,3 +64,10 @@ def test_a_document_of_which_nothing_is_left_is_an_unknown_token(model_dir):
 
     assert window.tolist() == [tokenizer.unk_token_id]
     assert len(word) == 1
+
+
+@pytest.mark.parametrize("max_length", [1, 2])
+def test_a_length_that_special_tokens_fill_is_refused(tokenizer, max_length):
+    """Its windows would hold nothing of any document, and be answered all the same."""
+    with pytest.raises(ModelError, match=f"reads {max_length} tokens at once, and 2 of them are"):
+        TokenWindows(tokenizer, max_length)
