@@ -9,7 +9,6 @@ run.
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,11 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 LABEL_MAPPING = "label_mapping.csv"
 SAMPLE_TEXTS = "sample_texts.txt"
+# Tokens that are read at once where neither model nor tokenizer names a limit: attention over a
+# document of any length would need memory without a limit, too.
+LENGTH_WITHOUT_LIMIT = 512
+# A tokenizer that was saved without a limit names a number of some thirty digits.
+LARGEST_LIMIT = 2**31 - 1
 # Architectures whose first position is the one after the padding token's id.
 POSITIONS_FROM_PADDING = {"roberta", "xlm-roberta"}
 
@@ -199,12 +203,17 @@ def _check_vocabulary(tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel
 def _max_length(tokenizer: PreTrainedTokenizerFast, config: PreTrainedConfig) -> int:
     """The longest input, in tokens: the shorter of what the tokenizer and the model allow.
 
-    A tokenizer that was saved without a limit names a number of some thirty digits.
+    A limit below 1 is none: XLNet's config gives -1.
     """
-    positions = getattr(config, "max_position_embeddings", sys.maxsize)
+    positions = getattr(config, "max_position_embeddings", -1)
     if config.model_type in POSITIONS_FROM_PADDING:
         positions -= config.pad_token_id + 1
-    return min(tokenizer.model_max_length, positions)
+    limits = [
+        int(limit)
+        for limit in (tokenizer.model_max_length, positions)
+        if 0 < limit <= LARGEST_LIMIT
+    ]
+    return min(limits, default=LENGTH_WITHOUT_LIMIT)
 
 
 def _sample_texts(path: Path) -> list[str]:

@@ -23,8 +23,12 @@ def folder(model_dir, tmp_path):
 
 def change_config(folder, **members):
     """Overwrite members of config.json."""
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, **members}))
+    change_json(folder / "config.json", **members)
+
+
+def change_json(path, **members):
+    """Overwrite members of the object in a file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **members}))
 
 
 def change_weights(folder, change):
@@ -228,15 +232,27 @@ def test_a_label_mapping_that_disagrees_is_refused(folder, mapping, sentence):
 def test_positions_that_begin_after_the_padding_shorten_the_longest_input(tmp_path):
     """RoBERTa's 514 positions hold 512 tokens; a tokenizer without a limit must not exceed them."""
     save_tokenizer(tmp_path)
-    tokenizer_config = json.loads((tmp_path / "tokenizer_config.json").read_text())
-    tokenizer_config["model_max_length"] = 10**30
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer_config))
+    change_json(tmp_path / "tokenizer_config.json", model_max_length=10**30)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     AutoModelForSequenceClassification.from_config(
         RobertaConfig(vocab_size=600, intermediate_size=16, max_position_embeddings=514, **sizes)
     ).save_pretrained(tmp_path)
 
     assert load_model_folder(tmp_path).max_length == 512
+
+
+@pytest.mark.parametrize(
+    ("of_tokenizer", "of_model", "longest"),
+    [(100.0, 128, 100), (1e30, -1, 512), (10**30, 0, 512), (64, -1, 64), (1e30, 128, 128)],
+)
+def test_the_longest_input_is_the_least_limit_that_is_one(folder, of_tokenizer, of_model, longest):
+    """A whole number however JSON writes it; without any limit, one that fits a memory."""
+    change_json(folder / "tokenizer_config.json", model_max_length=of_tokenizer)
+    change_config(folder, max_position_embeddings=of_model)
+
+    max_length = load_model_folder(folder).max_length
+
+    assert (max_length, type(max_length)) == (longest, int)
 
 
 def test_sample_texts_are_one_a_line(folder):
