@@ -111,8 +111,8 @@ def attend(
     out, int32, and, if `windowed`, none further than `reach` from it. The scores are multiplied by
     `scale`, which holds log2(e), for powers of two are taken of them.
     """
-    head = tl.program_id(0)
-    rows = tl.program_id(1) * queries + tl.arange(0, queries)
+    head = tl.program_id(0) % heads
+    rows = tl.program_id(0) // heads * queries + tl.arange(0, queries)
     columns = tl.arange(0, head_dim)
     held = rows < tokens
     first = tl.load(first_seen + rows, mask=held, other=tokens)

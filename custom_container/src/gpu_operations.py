@@ -100,7 +100,8 @@ def attended(
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
     result = query.new_empty(tokens, heads, head_dim)
     sizes = GLOBAL if reach is None else WINDOWED
-    gpu_kernels.attend[(heads, triton.cdiv(tokens, sizes["queries"]))](
+    # In one dimension, for a second one ends at 65,535 programs: a row of 4.2 million tokens.
+    gpu_kernels.attend[(heads * triton.cdiv(tokens, sizes["queries"]),)](
         query,
         key,
         value,

@@ -143,3 +143,25 @@ def test_attention_takes_tensors_that_are_strided_each_in_its_own_way():
     got = attended(query, key, strided, row.seen_tokens, scaling=0.3, reach=None)
 
     torch.testing.assert_close(got, expected)
+
+
+class GridOf:
+    """In the place of a kernel: keeps the grid that it is run in."""
+
+    def __getitem__(self, grid):
+        self.grid = grid
+        return lambda *_arguments, **_constants: None
+
+
+@pytest.mark.parametrize("reach", [None, 64])
+def test_a_row_of_millions_of_tokens_is_within_the_grid_of_a_gpu(reach, monkeypatch):
+    """CUDA's first dimension has 2**31 - 1 programs, the others 65,535 each."""
+    kernel = GridOf()
+    monkeypatch.setattr(gpu_kernels, "attend", kernel)
+    part = torch.empty(12, 2**24, 64, dtype=torch.bfloat16, device="meta")
+
+    attended(part, part, part, (part, part), scaling=0.3, reach=reach)
+
+    first, *others = kernel.grid
+    assert first < 2**31
+    assert all(programs < 2**16 for programs in others)
