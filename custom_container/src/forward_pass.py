@@ -193,8 +193,9 @@ def _way_of_attention(model: PreTrainedModel, precision: Precision, is_packed: b
     """What computes it, for the log."""
     if not is_packed:
         return f"transformers' own {model.config._attn_implementation}"
-    head_dim = model.config.hidden_size // model.config.num_attention_heads
-    way = attention_for(model.device, layers_format(precision), head_dim)
+    heads = model.config.num_attention_heads
+    head_dim = model.config.hidden_size // heads
+    way = attention_for(model.device, layers_format(precision), heads, head_dim)
     return way.__name__.removeprefix("attend_with_")
 
 

@@ -67,7 +67,7 @@ class FusedLayer(nn.Module):
         query, key, value = self._operations.rotated_heads(
             self.qkv(normed), self._head_dim, cosines, sines
         )
-        attend = attention_for(query.device, query.dtype, self._head_dim)
+        attend = attention_for(query.device, query.dtype, len(query), self._head_dim)
         scaling = self._head_dim**-0.5
         attended = attend(query, key, value, row, scaling=scaling, reach=self._reach)
         return self.attention_out(attended.transpose(0, 1).flatten(1))

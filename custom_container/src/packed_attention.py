@@ -7,18 +7,20 @@ architecture that drops it fails instead. There is one way for each kind of devi
 same meaning. Knows tensors; knows neither models nor texts.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
 from src.cpu_operations import softmax_
 from src.device_operations import operations_for
 from src.packed_row import PackedRow
 
+logger = logging.getLogger(__name__)
 PACKED_ATTENTION = "packed_rows"
 # Of one head, held at once: few enough for the CPU's cache, and a bound on the memory of a document
 # of 8,192 tokens. For these, 128 queries at once took half the time of 512.
@@ -27,6 +29,10 @@ LEAST_QUERIES_AT_ONCE = 128
 # Heads of 128 are left to varlen_attn: their keys and values may exceed the 99 KB of shared memory
 # of an A10G or L4, and no GPU was at hand to try.
 TRITON_HEAD_DIMS = {16, 32, 64}
+# Of the row on which a way is tried, in tokens, and the reaches: ModernBERT's own, since Triton
+# compiles anew for a number of another kind.
+TRIED_LENGTHS = (1, 65)
+TRIED_REACHES = (None, 64)
 
 Attend = Callable[..., Tensor]
 
@@ -49,22 +55,53 @@ def packed_attention(
     `sliding_window - 1` tokens either side. Gives [1, tokens, heads, head_dim] and no weights.
     """
     reach = None if sliding_window is None else sliding_window - 1
-    attend = attention_for(query.device, query.dtype, query.shape[-1])
+    _, heads, _, head_dim = query.shape
+    attend = attention_for(query.device, query.dtype, heads, head_dim)
     attended = attend(query[0], key[0], value[0], packed_row, scaling=scaling, reach=reach)
     return attended.transpose(0, 1).contiguous()[None], None
 
 
-def attention_for(device: torch.device, dtype: torch.dtype, head_dim: int) -> Attend:
-    """The fastest of the ways below; a way that the device cannot go is never named.
+@cache
+def attention_for(device: torch.device, dtype: torch.dtype, heads: int, head_dim: int) -> Attend:
+    """The fastest of the ways below that the device can go: tried once, for all layers."""
+    return first_that_runs(ways_of(device, dtype, head_dim), device, dtype, heads, head_dim)
+
+
+def ways_of(device: torch.device, dtype: torch.dtype, head_dim: int) -> list[Attend]:
+    """The ways that are made for the device, the fastest first; it can go the last one for sure.
 
     Flash attention needs half precision and compute capability 8.0; a T4 has 7.5.
     """
     if device.type == "cpu":
-        return attend_with_matmul
+        return [attend_with_matmul]
     if dtype == torch.float32 or torch.cuda.get_device_capability(device) < (8, 0):
-        return attend_with_sdpa
-    is_triton = operations_for(device) is not None and head_dim in TRITON_HEAD_DIMS
-    return attend_with_triton if is_triton else attend_with_varlen
+        return [attend_with_sdpa]
+    if operations_for(device) is None or head_dim not in TRITON_HEAD_DIMS:
+        return [attend_with_varlen, attend_with_sdpa]
+    return [attend_with_triton, attend_with_varlen, attend_with_sdpa]
+
+
+def first_that_runs(
+    ways: Sequence[Attend], device: torch.device, dtype: torch.dtype, heads: int, head_dim: int
+) -> Attend:
+    """The first of `ways` that attends to a small row, or else the last; the log tells of others.
+
+    The row is laid out as a model's, so that what is compiled for it is what the model needs.
+    """
+    row = PackedRow(TRIED_LENGTHS, device)
+    parts = torch.zeros(sum(TRIED_LENGTHS), 3, heads, head_dim, device=device, dtype=dtype)
+    query, key, value = parts.permute(1, 2, 0, 3)
+    *faster, last = ways
+    for attend in faster:
+        try:
+            for reach in TRIED_REACHES:
+                attend(query, key, value, row, scaling=1.0, reach=reach).cpu()
+        except Exception as error:
+            # Whatever is missing, of torch, the compiler or the GPU: it is slower without, no more.
+            logger.warning("No %s: %s: %s", attend.__name__, type(error).__name__, error)
+        else:
+            return attend
+    return last
 
 
 def attend_with_sdpa(
@@ -119,6 +156,13 @@ def attend_with_matmul(
     return window.joined(torch.matmul(scores, window.key_blocks(value)))
 
 
+def _varlen_attn(*tensors: object, **options: object) -> Tensor:
+    """torch's own, imported when it is called: a torch that lacks it is none for the CPU alone."""
+    from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415
+
+    return varlen_attn(*tensors, **options)
+
+
 def attend_with_varlen(
     query: Tensor,
     key: Tensor,
@@ -127,7 +171,7 @@ def attend_with_varlen(
     *,
     scaling: float,
     reach: int | None,
-    varlen: Callable[..., Tensor] = varlen_attn,
+    varlen: Callable[..., Tensor] = _varlen_attn,
 ) -> Tensor:
     """torch's flash attention for rows of documents: no mask, no padding, one kernel a layer.
 

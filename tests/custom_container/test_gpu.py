@@ -15,7 +15,7 @@ from src.device_memory import HalvingForwardPass, fitted_tokens
 from src.device_operations import operations_for
 from src.forward_pass import PackedForwardPass, forward_pass_for
 from src.modernbert_layer import FusedLayer
-from src.packed_attention import attend_with_sdpa, attend_with_varlen
+from src.packed_attention import attend_with_sdpa, attend_with_varlen, attention_for
 from src.packed_row import PackedRow
 from src.precision import Precision
 from tests.custom_container.tiny_model import LABELS, WORDS, save_model
@@ -134,14 +134,16 @@ def test_without_kernels_the_layers_stay_transformers_own(tmp_path, monkeypatch,
         raise RuntimeError("Failed to find C compiler.")
 
     monkeypatch.setattr(gpu_operations, "try_kernels", no_compiler)
-    operations_for.cache_clear()
+    for choice in (operations_for, attention_for):
+        choice.cache_clear()
     save_model(tmp_path, **ORDINARY)
     model = load(tmp_path)
     expected = alone(model, documents()).softmax(dim=-1)
 
     with caplog.at_level("WARNING"):
         got = forward_pass_for(model, 128, Precision.BF16).logits(documents()).softmax(dim=-1)
-    operations_for.cache_clear()
+    for choice in (operations_for, attention_for):
+        choice.cache_clear()
 
     torch.testing.assert_close(got, expected, rtol=0, atol=2e-2)
     assert "Failed to find C compiler" in caplog.text

@@ -12,7 +12,8 @@ from src.packed_attention import (
     attend_with_sdpa,
     attend_with_triton,
     attend_with_varlen,
-    attention_for,
+    first_that_runs,
+    ways_of,
 )
 from src.packed_row import BLOCK_TOKENS, PackedRow
 
@@ -21,6 +22,7 @@ REACHES = (None, 16, 64, BLOCK_TOKENS + 9)
 SCALING = 0.3
 # Whatever a device with kernels has; nothing of it is called to choose.
 KERNELS = object()
+FLASH_ATTENTION = [attend_with_triton, attend_with_varlen, attend_with_sdpa]
 
 
 def varlen_by_its_documentation(  # noqa: PLR0917
@@ -95,22 +97,22 @@ def test_varlen_attn_takes_what_it_is_given():
 
 
 @pytest.mark.parametrize(
-    ("device", "dtype", "capability", "way"),
+    ("device", "dtype", "capability", "ways"),
     [
-        ("cpu", torch.float32, None, attend_with_matmul),
-        ("cpu", torch.bfloat16, None, attend_with_matmul),
-        ("cuda", torch.bfloat16, (9, 0), attend_with_triton),
-        ("cuda", torch.float16, (8, 0), attend_with_triton),
-        ("cuda", torch.float16, (7, 5), attend_with_sdpa),
-        ("cuda", torch.float32, (9, 0), attend_with_sdpa),
+        ("cpu", torch.float32, None, [attend_with_matmul]),
+        ("cpu", torch.bfloat16, None, [attend_with_matmul]),
+        ("cuda", torch.bfloat16, (9, 0), FLASH_ATTENTION),
+        ("cuda", torch.float16, (8, 0), FLASH_ATTENTION),
+        ("cuda", torch.float16, (7, 5), [attend_with_sdpa]),
+        ("cuda", torch.float32, (9, 0), [attend_with_sdpa]),
     ],
 )
-def test_each_device_gets_a_way_it_can_go(device, dtype, capability, way, monkeypatch):
+def test_each_device_gets_ways_it_can_go(device, dtype, capability, ways, monkeypatch):
     """A T4 has no flash attention; no device has it in fp32."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(packed_attention, "operations_for", lambda device: KERNELS)
 
-    assert attention_for(torch.device(device), dtype, 64) is way
+    assert ways_of(torch.device(device), dtype, 64) == ways
 
 
 @pytest.mark.parametrize(("operations", "head_dim"), [(None, 64), (KERNELS, 48), (KERNELS, 128)])
@@ -119,4 +121,26 @@ def test_without_kernels_or_their_shapes_attention_is_torchs_own(operations, hea
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 9))
     monkeypatch.setattr(packed_attention, "operations_for", lambda device: operations)
 
-    assert attention_for(torch.device("cuda"), torch.bfloat16, head_dim) is attend_with_varlen
+    assert ways_of(torch.device("cuda"), torch.bfloat16, head_dim) == FLASH_ATTENTION[1:]
+
+
+@pytest.mark.parametrize("windowed_only", [True, False])
+def test_a_way_that_does_not_run_gives_way_to_the_next(windowed_only, caplog):
+    """In a layer with a window or in one without: a torch, compiler or GPU that lacks it."""
+
+    def attend_with_luck(*_tensors, scaling, reach):
+        if windowed_only and reach is None:
+            return torch.zeros(1)
+        raise RuntimeError("out of resource: shared memory")
+
+    ways = [attend_with_luck, attend_with_sdpa, attend_with_matmul]
+
+    chosen = first_that_runs(ways, torch.device("cpu"), torch.float32, 4, 16)
+
+    assert chosen is attend_with_sdpa
+    assert "No attend_with_luck: RuntimeError: out of resource: shared memory" in caplog.text
+
+
+def test_the_last_way_is_not_tried():
+    """There is no other to go."""
+    assert first_that_runs([KERNELS], torch.device("cpu"), torch.float32, 4, 16) is KERNELS
