@@ -5,7 +5,9 @@ computes.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Condition
 
 import numpy as np
 import torch
@@ -27,12 +29,15 @@ MOST_GPU_TOKENS = 2**18
 class HalvingForwardPass:
     """A forward pass that runs a micro-batch in halves when memory runs out.
 
-    A single document that does not fit raises what torch raised.
+    A single document waits until the device has nothing else to do; if it does not fit then,
+    either, that raises what torch raised.
     """
 
     def __init__(self, forward_pass: ForwardPass, free_memory: Callable[[], None]) -> None:
         self._forward_pass = forward_pass
         self._free_memory = free_memory
+        self._under_way = 0
+        self._device = Condition()
 
     def micro_batches(self, lengths: Sequence[int], max_tokens: int) -> list[MicroBatch]:
         """Divide documents of these lengths, in tokens, into micro-batches."""
@@ -41,15 +46,37 @@ class HalvingForwardPass:
     def logits(self, documents: Sequence[TokenIds]) -> Tensor:
         """Logits [documents, labels], fp32, on the CPU, of one micro-batch of token ids."""
         try:
-            return self._forward_pass.logits(documents)
+            with self._beside_others():
+                return self._forward_pass.logits(documents)
         except RuntimeError as error:
-            if not is_out_of_memory(error) or len(documents) == 1:
+            if not is_out_of_memory(error):
                 raise
         # Outside of the except clause, whose error would keep the failed tensors alive.
+        if len(documents) == 1:
+            return self._logits_beside_none(documents)
         self._free_memory()
         half = len(documents) // 2
         logger.warning("Out of memory: %d documents go on in halves.", len(documents))
         return torch.cat([self.logits(documents[:half]), self.logits(documents[half:])])
+
+    @contextmanager
+    def _beside_others(self) -> Iterator[None]:
+        with self._device:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._device:
+                self._under_way -= 1
+                self._device.notify_all()
+
+    def _logits_beside_none(self, documents: Sequence[TokenIds]) -> Tensor:
+        logger.warning("Out of memory: a document is tried again beside no other.")
+        # Whoever holds the condition lets no other micro-batch begin.
+        with self._device:
+            self._device.wait_for(lambda: not self._under_way)
+            self._free_memory()
+            return self._forward_pass.logits(documents)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -1,10 +1,14 @@
 """Device memory: what does not fit goes on in halves, and the budget is what was seen to fit."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 import torch
 
 from src.device_memory import CPU_TOKENS, HalvingForwardPass, fitted_tokens
 
+DEADLINE_IN_SECONDS = 30
 GPU = torch.device("cuda")
 
 
@@ -89,11 +93,46 @@ def test_what_fits_is_run_at_once():
 
 
 def test_one_document_that_does_not_fit_is_an_error():
-    """There is nothing left to halve."""
+    """There is nothing left to halve, and nothing beside it to wait for."""
     device = SmallDevice(20)
 
     with pytest.raises(torch.OutOfMemoryError):
         HalvingForwardPass(device, device.free).logits([[1] * 30])
+    assert device.freed == 1
+
+
+class SharedDevice(SmallDevice):
+    """Holds [1] until [2] was out of memory beside it."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.holds_first = Event()
+        self.second_failed = Event()
+
+    def logits(self, documents):
+        """[documents, 1]; out of memory while [1] is held."""
+        if documents == [[1]]:
+            self.holds_first.set()
+            assert self.second_failed.wait(DEADLINE_IN_SECONDS)
+            self.holds_first.clear()
+        elif self.holds_first.is_set():
+            self.second_failed.set()
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().logits(documents)
+
+
+def test_a_document_that_fits_beside_no_other_waits_for_the_other(caplog):
+    """Two micro-batches are under way on a GPU; the budget was fitted to their memory, not more."""
+    device = SharedDevice()
+    forward_pass = HalvingForwardPass(device, device.free)
+    with ThreadPoolExecutor(1) as other_thread:
+        first = other_thread.submit(forward_pass.logits, [[1]])
+        assert device.holds_first.wait(DEADLINE_IN_SECONDS)
+
+        second = forward_pass.logits([[2]])
+
+    assert (first.result().item(), second.item()) == (1, 2)
+    assert "a document is tried again beside no other" in caplog.text
 
 
 @pytest.mark.parametrize(
