@@ -146,6 +146,37 @@ def test_a_damaged_file_is_named(folder, name):
     assert re.search(f"{name}: .*[^.][.] Package a folder saved with", refusal(folder))
 
 
+@pytest.mark.parametrize("kept", [0, 4, 50, -1])
+def test_weights_that_break_off_are_named(folder, kept):
+    """Cut within their header or in their last byte, as an interrupted copy leaves them."""
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:kept])
+
+    assert re.search(r"Cannot load .*model.safetensors: SafetensorError: .*header", refusal(folder))
+
+
+@pytest.mark.parametrize("members", [{"dtype": "float16"}, {"torch_dtype": "bfloat16"}, {}])
+@pytest.mark.parametrize("saved", [torch.float16, torch.float32, torch.float64])
+def test_weights_of_any_format_are_loaded_in_fp32(folder, members, saved):
+    """What the container computes in is its own choice, whatever config.json and weights say."""
+    change_config(folder, **members)
+    change_weights(
+        folder, lambda tensors: tensors.update({key: tensors[key].to(saved) for key in tensors})
+    )
+
+    model = load_model_folder(folder).model
+
+    assert {weights.dtype for weights in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("architectures", [None, []])
+def test_a_config_without_architectures_is_served(folder, architectures):
+    """What the weights hold says whether they are a classifier's."""
+    change_config(folder, architectures=architectures)
+
+    assert load_model_folder(folder).labels == LABELS
+
+
 def test_code_in_the_folder_is_never_run(folder):
     """A model that needs its own code is refused, whatever transformers advises to do then."""
     change_config(folder, model_type="ours", auto_map={"AutoConfig": "ours.OurConfig"})
@@ -170,6 +201,17 @@ def test_code_in_the_folder_is_never_run(folder):
         (
             lambda tensors: tensors["head.dense.weight"].fill_(float("nan")),
             "hold NaN or infinity in head.dense.weight",
+        ),
+        (
+            lambda tensors: tensors["classifier.bias"][0].fill_(float("-inf")),
+            "hold NaN or infinity in classifier.bias",
+        ),
+        (
+            # Of fp64, more than fp32 has room for.
+            lambda tensors: tensors.update(
+                {"classifier.bias": torch.full((4,), 1e300, dtype=torch.float64)}
+            ),
+            "hold NaN or infinity in classifier.bias",
         ),
     ],
 )
