@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 COMPLAINTS = Path(__file__).parents[3] / "shared" / "data" / "cfpb_complaints.txt"
-CLOSE = 0.02
-"""Scores move a little with the documents that share a forward pass."""
+CLOSE = 5e-3
+"""The core's own bound in bf16: scores move a little with the documents that share a pass."""
 
 pytestmark = pytest.mark.skipif(not COMPLAINTS.exists(), reason="the real complaints are not here")
 
@@ -43,6 +43,16 @@ def predictions_of(operator: Any, prefix: str) -> list[dict[str, Any]]:
     return json.loads((operator.cwd / prefix / "predictions.json").read_text())
 
 
+def class_of(answer: dict[str, Any]) -> str:
+    """Return the class that an answer gives."""
+    return answer["predictions"]["predicted_class"]
+
+
+def scores_of(answer: dict[str, Any]) -> list[float]:
+    """Return the scores of an answer, the best first."""
+    return [top["score"] for top in answer["predictions"]["top_predictions"]]
+
+
 def test_the_optimized_job_answers_every_complaint_once(
     complaints_operator: Any, lines: list[bytes]
 ) -> None:
@@ -55,13 +65,9 @@ def test_the_optimized_job_answers_every_complaint_once(
     assert [(answer["source"], answer["line"]) for answer in many] == [
         (f"{number:05d}.txt", 1) for number in numbers
     ]
+    assert list(map(class_of, many)) == list(map(class_of, one))
     for left, right in zip(many, one, strict=True):
-        scores, others = (
-            {top["class"]: top["score"] for top in answer["predictions"]["top_predictions"]}
-            for answer in (left, right)
-        )
-        best = max(scores, key=scores.__getitem__)
-        assert others.get(best) == pytest.approx(scores[best], abs=CLOSE)
+        assert scores_of(left) == pytest.approx(scores_of(right), abs=CLOSE)
 
 
 def test_the_standard_job_answers_every_complaint_in_its_line(
