@@ -23,6 +23,7 @@ from batch_transform.review_list import ReviewList, margin_of
 from batch_transform.s3_objects import S3ObjectWriter, put_object, read_lines
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob
+from batch_transform.wording import counted
 
 _FAULTS_SHOWN = 10
 _ERRORS_REPORTED = 200
@@ -102,9 +103,9 @@ def check_complete(summary: dict[str, Any]) -> None:
     """Raise IncompleteOutput for the summary of a partial result."""
     if not summary["is_complete"]:
         raise IncompleteOutput(
-            f"only {summary['documents']:,} of {summary['documents_packed']:,} documents have an "
-            f"answer; run the rest with --resume {summary['job_name']}.\n"
-            + _told(summary["faults"])
+            f"answered: only {summary['documents']:,} of "
+            f"{counted(summary['documents_packed'], 'document')}; run the rest with --resume "
+            f"{summary['job_name']}.\n" + _told(summary["faults"])
         )
 
 
@@ -252,5 +253,5 @@ def _verdict(faults: dict[str, str]) -> dict[str, Any]:
 
 def _told(faults: dict[str, str]) -> str:
     shown = list(faults.values())[:_FAULTS_SHOWN]
-    more = [f"and {len(faults) - len(shown)} more shards"] if len(faults) > len(shown) else []
-    return "\n".join([f"{len(faults)} shards are not answered:", *shown, *more])
+    more = [f"and {len(faults) - len(shown):,} more"] if len(faults) > len(shown) else []
+    return "\n".join([f"{counted(len(faults), 'shard')} not answered:", *shown, *more])

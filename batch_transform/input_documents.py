@@ -20,6 +20,7 @@ from batch_transform.left_out_lines import LeftOutLine, LeftOutLines
 from batch_transform.naming import S3Uri
 from batch_transform.s3_objects import S3Object, list_objects, open_object
 from batch_transform.small_objects import SmallObjects
+from batch_transform.wording import counted
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MARKER_FILES = {"_SUCCESS"}
@@ -68,6 +69,11 @@ class InputFolder:
         return self.uri == self.uri.folder() and not self.left_out
 
     @property
+    def told_left_out(self) -> str:
+        """The objects that are no input, in words; empty where there are none."""
+        return ", ".join(counted(count, what) for what, count in self.left_out.items())
+
+    @property
     def size_in_bytes(self) -> int:
         """The size of all files together."""
         return sum(file.size_in_bytes for file in self.files)
@@ -114,9 +120,9 @@ def check_readable_as_it_is(folder: InputFolder) -> None:
     gzipped = [file.source for file in folder.files if file.is_gzipped]
     if gzipped:
         raise InvalidInput(
-            f"{len(gzipped)} files under {folder.uri} are gzipped, {gzipped[0]} first: a standard "
-            "job, or one whose input is too large to pack, reads files as they are. Unpack them, "
-            "or run the optimized job"
+            f"{counted(len(gzipped), 'gzipped file')} under {folder.uri}, {gzipped[0]} first: a "
+            "standard job, or one whose input is too large to pack, reads files as they are. "
+            "Unpack them, or run the optimized job"
         )
 
 
@@ -267,18 +273,18 @@ def _sort_out(objects: Iterable[S3Object], folder: S3Uri) -> tuple[list[InputFil
 
 def _no_input(found: S3Object) -> str | None:
     if found.uri.key.endswith("/"):
-        return "folder markers"
+        return "folder marker"
     if not found.size_in_bytes:
-        return "empty files"
+        return "empty file"
     if found.uri.key.rsplit("/", 1)[-1] in _MARKER_FILES:
-        return "_SUCCESS markers"
+        return "_SUCCESS marker"
     if found.uri.key.endswith(".out"):
-        return "outputs of earlier jobs"
+        return "earlier output"
     return None
 
 
 def _no_documents(folder: InputFolder) -> str:
-    found = ", ".join(f"{count} {what}" for what, count in folder.left_out.items())
+    found = folder.told_left_out
     return (
         f"there are no documents under {folder.uri}"
         + (f", only {found}" if found else "")

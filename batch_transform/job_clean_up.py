@@ -11,8 +11,14 @@ from batch_transform.aws import AwsClients
 from batch_transform.errors import AwsRefused
 from batch_transform.job_heirs import check_unread
 from batch_transform.naming import JobFolder
-from batch_transform.s3_objects import abort_uploads, delete_objects, list_objects
+from batch_transform.s3_objects import (
+    abort_uploads,
+    delete_objects,
+    list_objects,
+    unfinished_uploads,
+)
 from batch_transform.transform_job import TransformJob
+from batch_transform.wording import counted
 
 
 @dataclass(frozen=True)
@@ -23,33 +29,46 @@ class Leftovers:
     is_whole_folder: bool
     objects: int
     bytes: int
+    uploads: int
 
     def __str__(self) -> str:
-        what = "files" if self.is_whole_folder else "packed shards"
+        what = "file" if self.is_whole_folder else "packed shard"
         place = self.folder.root if self.is_whole_folder else self.folder.shards
-        return f"{self.objects:,} {what} ({self.bytes:,} bytes) under {place}"
+        return (
+            f"{counted(self.objects, what)} ({counted(self.bytes, 'byte')}) under {place} and "
+            f"{counted(self.uploads, 'unfinished upload')}"
+        )
 
 
 def find_leftovers(clients: AwsClients, folder: JobFolder, job: TransformJob | None) -> Leftovers:
     """
     Find what may go: the shards of a job that ended; all of a run that never became a job.
 
-    Raises AwsRefused while the job or one that goes on with it runs, as it would lose its input.
+    Raises AwsRefused while the job or one that goes on with it runs, as it would lose its input,
+    and where there is neither a job nor a folder of that name.
     """
     if job and not job.is_final:
         raise AwsRefused(f"{job.name} is {job.status}: wait for its end, or stop it first")
     check_unread(clients, folder)
     found = list(list_objects(clients.s3, folder.shards if job else folder.root))
+    uploads = len(unfinished_uploads(clients.s3, folder.root))
+    if job is None and not found and not uploads:
+        raise AwsRefused(
+            f"nothing to clean: SageMaker has no job {folder.job_name} in this region, and no run "
+            f"left a folder {folder.root}. Check the name, AWS_REGION, --s3-bucket and "
+            "--s3-output-prefix; --list-jobs shows the names of jobs"
+        )
     return Leftovers(
         folder=folder,
         is_whole_folder=job is None,
         objects=len(found),
         bytes=sum(item.size_in_bytes for item in found),
+        uploads=uploads,
     )
 
 
-def clean_up(s3: Any, leftovers: Leftovers) -> int:
-    """Remove what was found; return how many unfinished uploads were given up with it."""
+def clean_up(s3: Any, leftovers: Leftovers) -> None:
+    """Remove what was found."""
     folder = leftovers.folder
     delete_objects(s3, folder.root if leftovers.is_whole_folder else folder.shards)
-    return abort_uploads(s3, folder.root)
+    abort_uploads(s3, folder.root)

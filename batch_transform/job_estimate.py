@@ -11,6 +11,7 @@ from typing import Any
 
 from batch_transform.packed_input import shard_bytes_for
 from batch_transform.prices import HourlyPrice, written_out
+from batch_transform.wording import counted
 
 START_UP_IN_SECONDS = 240
 """Assumed: fetching image and model and loading it. Billed like the work itself."""
@@ -62,18 +63,18 @@ class JobEstimate:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.files:,} files, {self.expectation}"
+        return f"{counted(self.files, 'file')}, {self.expectation}"
 
     @property
     def expectation(self) -> str:
         """Documents, tokens, minutes and dollars in one sentence, and where they come from."""
         about = "" if self.is_exact else "about "
-        packed = f" in {self.shards} shards" if self.shards else ""
+        packed = f" in {counted(self.shards, 'shard')}" if self.shards else ""
         cost = "an unknown price" if self.dollars is None else written_out(self.dollars)
         return (
-            f"{about}{self.documents:,} documents, about {self.tokens:,} "
-            f"tokens{packed}; on {self.instance_count} x {self.instance_type} about "
-            f"{self.minutes:.0f} minutes and {cost} "
+            f"{about}{counted(self.documents, 'document')}, about "
+            f"{counted(self.tokens, 'token')}{packed}; on {self.instance_count} x "
+            f"{self.instance_type} about {counted(round(self.minutes), 'minute')} and {cost} "
             f"(speed {self.speed_basis}; price {self.price_basis})"
         )
 

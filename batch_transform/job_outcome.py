@@ -19,6 +19,7 @@ from batch_transform.packed_input import Shard
 from batch_transform.s3_objects import delete_objects, exists_in_s3, put_object, read_object
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob, check_completed
+from batch_transform.wording import counted
 
 _SHARDS_SHOWN = 10
 
@@ -71,7 +72,7 @@ def _told(reason: str, job_name: str, lost: list[Shard], shards: int) -> str:
     return "\n".join(
         [
             reason,
-            f"{shards - len(lost)} of {shards} shards are answered and kept; not answered:",
+            f"answered and kept: {shards - len(lost)} of {counted(shards, 'shard')}; not answered:",
             *map(str, lost[:_SHARDS_SHOWN]),
             f"look what happened: check_batch_transform_status.py --job-name {job_name} --logs",
             *ways_to_go_on(job_name),

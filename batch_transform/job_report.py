@@ -13,6 +13,7 @@ from typing import Any
 from batch_transform.prices import written_out
 from batch_transform.report_style import STYLE
 from batch_transform.review_list import DoubtfulDocument
+from batch_transform.wording import counted
 
 _ROWS_SHOWN = 200
 
@@ -56,7 +57,7 @@ def _header(summary: dict[str, Any]) -> str:
         '<p class="verdict good">Every packed document was answered exactly once.</p>'
         if summary["is_complete"]
         else f'<p class="verdict bad">Partial: {summary["documents"]:,} of '
-        f"{summary['documents_packed']:,} documents are answered.</p>"
+        f"{counted(summary['documents_packed'], 'document')} answered.</p>"
     )
     return (
         f"<header><p class=kind>Batch transform</p><h1>{escape(summary['job_name'])}</h1>"
@@ -114,7 +115,8 @@ def _confidence(summary: dict[str, Any]) -> str:
         return ""
     most, width = max(counts), 1 / len(counts)
     columns = (
-        f'<div title="{index * width:.2f} to {(index + 1) * width:.2f}: {count:,} documents">'
+        f'<div title="{index * width:.2f} to {(index + 1) * width:.2f}: '
+        f'{counted(count, "document")}">'
         f'<span style="height:{count / most:.2%}"></span></div>'
         for index, count in enumerate(counts)
     )

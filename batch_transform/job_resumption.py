@@ -25,6 +25,7 @@ from batch_transform.throughput import expected_throughput
 from batch_transform.transform_job import check_name_is_free, find_job, start_job
 from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED
 from batch_transform.transform_request import Request, create_transform_job_request
+from batch_transform.wording import counted
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ def _shards_to_run(s3: Any, packed_job: PackedJob, earlier_name: str) -> list[st
         raise InvalidSettings([problem])
     if lost := [shard for shard in packed_job.lost_shards(s3) if shard in names]:
         raise IncompleteOutput(
-            f"{len(lost)} shards to run are no longer what they were under {packed_job.shards}, "
-            f"{lost[0]} first: run the whole input again"
+            f"{counted(len(lost), 'shard')} to run, {lost[0]} first, changed or gone under "
+            f"{packed_job.shards}: run the whole input again"
         )
     return names
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 from batch_transform.errors import InvalidInput
 from batch_transform.naming import S3Uri
 from batch_transform.s3_objects import S3ObjectWriter, read_lines
+from batch_transform.wording import counted
 
 _SHOWN = 20
 
@@ -80,7 +81,7 @@ class LeftOutLines:
             return
         count = sum(self.counts[code] for code in refused)
         shown = [str(line) for code in refused for line in self._first[code]][:_SHOWN]
-        heading = f"{count:,} lines of the input cannot be sent; mend or remove them:"
+        heading = f"cannot be sent: {counted(count, 'line')} of the input; mend or remove:"
         more = [f"and {count - len(shown):,} more"] if count > len(shown) else []
         raise InvalidInput("\n".join([heading, *shown, *more]))
 

@@ -126,17 +126,20 @@ def delete_objects(s3: Any, prefix: S3Uri) -> int:
     return len(keys)
 
 
-def abort_uploads(s3: Any, prefix: S3Uri) -> int:
-    """Give up every unfinished upload below the prefix, whose parts are billed; count them."""
+def unfinished_uploads(s3: Any, prefix: S3Uri) -> list[dict[str, Any]]:
+    """Return the unfinished uploads below the prefix, whose parts are billed."""
     pages = s3.get_paginator("list_multipart_uploads").paginate(
         Bucket=prefix.bucket, Prefix=prefix.key
     )
-    uploads = [upload for page in pages for upload in page.get("Uploads", [])]
-    for upload in uploads:
+    return [upload for page in pages for upload in page.get("Uploads", [])]
+
+
+def abort_uploads(s3: Any, prefix: S3Uri) -> None:
+    """Give up every unfinished upload below the prefix."""
+    for upload in unfinished_uploads(s3, prefix):
         s3.abort_multipart_upload(
             Bucket=prefix.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
         )
-    return len(uploads)
 
 
 class _ResumingBody(io.RawIOBase):

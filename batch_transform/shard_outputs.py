@@ -16,6 +16,7 @@ from batch_transform.job_record import JobRecord
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import IdentityDigest, Shard
 from batch_transform.s3_objects import exists_in_s3, list_objects, read_lines
+from batch_transform.wording import counted
 
 _SHOWN = 10
 
@@ -137,7 +138,10 @@ class PackedJob:
         except _Mismatch:
             if self.record.packed.is_by_manifest:
                 answers = sum(1 for _ in read_lines(s3, output))
-                return f"{output} holds {answers:,} answers, {shard} has {shard.records:,} lines"
+                return (
+                    f"{output} holds {counted(answers, 'answer')}, "
+                    f"{shard} has {counted(shard.records, 'line')}"
+                )
             return _explain_mismatch(s3, self.shards.child(shard.name), output)
         except IncompleteOutput as error:
             return str(error)

@@ -16,6 +16,7 @@ from batch_transform.settings import TransformSettings
 from batch_transform.transform_plan import TransformPlan, carry_out, plan_transform
 from batch_transform.transform_profiles import TransformProfile
 from batch_transform.watching import WatchSettings, watch
+from batch_transform.wording import counted
 
 _LEFT_OUT_LINES_SHOWN = 5
 
@@ -70,8 +71,8 @@ def _resume(
     resumption = plan_resumption(clients, settings, earlier_name)
     shards = resumption.packed_job.record.packed.shards
     terminal.say(
-        f"plan: {len(resumption.shard_names)} of {len(shards)} shards of {earlier_name}, "
-        + resumption.estimate.expectation
+        f"plan: {len(resumption.shard_names)} of {counted(len(shards), 'shard')} of "
+        f"{earlier_name}, {resumption.estimate.expectation}"
     )
     if dry_run:
         found = {"Manifest": resumption.manifest(), "Estimate": resumption.estimate.to_json()}
@@ -94,7 +95,7 @@ def _say_left_out(clients: AwsClients, plan: TransformPlan, counts: dict[str, in
 
 def _say_started(plan: TransformPlan) -> None:
     terminal.say(
-        f"started {plan.job_name}: {len(plan.input_folder.files):,} files from "
+        f"started {plan.job_name}: {counted(len(plan.input_folder.files), 'file')} from "
         f"{plan.input_folder.uri}"
     )
     terminal.say(f"its folder: {plan.folder.root}")

@@ -31,6 +31,7 @@ from batch_transform.lambda_stack import ResourceChange, StackEvent
 from batch_transform.prices import written_out
 from batch_transform.request_queue import DeadLetter, QueueCounts
 from batch_transform.transform_job import TransformJob
+from batch_transform.wording import counted
 
 _REPLACEMENTS = {"False": "", "True": " by replacement", "Conditional": ", maybe by replacement"}
 _PIPE_WIDTH = 160
@@ -122,7 +123,7 @@ def print_job(job: TransformJob) -> None:
         "Created": _time(job.created_at),
         "Started": job.started_at and _time(job.started_at),
         "Ended": job.ended_at and _time(job.ended_at),
-        "Billed": job.billed_seconds and f"{job.billed_seconds} seconds",
+        "Billed": job.billed_seconds and counted(job.billed_seconds, "second"),
     }
     for name, value in rows.items():
         if value is not None:
@@ -171,7 +172,7 @@ def print_queue(
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the classes found in a consolidated job, then the errors, if any."""
-    table = _table("Class", title=f"{summary['documents']:,} documents")
+    table = _table("Class", title=counted(summary["documents"], "document"))
     for heading in ("Documents", "Share", "Mean confidence"):
         table.add_column(heading, justify="right")
     for label, found in summary["classes"].items():
@@ -188,7 +189,8 @@ def print_summary(summary: dict[str, Any]) -> None:
     _answer.print(table)
     say(_bill(summary))
     if summary["review"]["documents"]:
-        say(f"{summary['review']['documents']:,} documents should be read first: see review.csv")
+        doubtful = counted(summary["review"]["documents"], "document")
+        say(f"to be read first: {doubtful}, see review.csv")
     print_answer(summary["predictions"])
 
 

@@ -91,9 +91,8 @@ class TransformPlan:
         ]
         if self.profile is OPTIMIZED_UNPACKED:
             remarks.append("every file is large: they are read where they lie, not packed")
-        if left_out := self.input_folder.left_out:
-            found = ", ".join(f"{count} {what}" for what, count in left_out.items())
-            remarks.append(f"not taken as input: {found}")
+        if left_out := self.input_folder.told_left_out:
+            remarks.append(f"not taken as input: {left_out}")
         return [remark for remark in remarks if remark]
 
     def requests(self) -> dict[str, Request]:

@@ -295,7 +295,7 @@ def test_a_failed_job_names_what_it_lost_and_how_to_go_on(packed_twice: Packed) 
         finish_job(packed_twice.clients.s3, failed)
     message = str(told.value)
     assert "AlgorithmError" in message
-    assert "1 of 2 shards are answered" in message
+    assert "answered and kept: 1 of 2 shards" in message
     assert "shard-00001.jsonl (padding.txt line" in message
     assert "--resume job-1" in message
     assert "--partial" in message
@@ -430,7 +430,7 @@ def test_anything_but_one_answer_each_is_refused(packed: Packed, damage: Any, to
 
 def test_a_shard_without_output_is_named(packed: Packed) -> None:
     """SageMaker gives a failed object no output."""
-    with pytest.raises(IncompleteOutput, match=r"1 shards .*\n.*shard-00000\.jsonl"):
+    with pytest.raises(IncompleteOutput, match=r"1 shard not answered.*\n.*shard-00000\.jsonl"):
         packed.consolidate()
     assert packed.left() == set()
 

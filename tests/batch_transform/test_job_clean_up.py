@@ -13,7 +13,7 @@ from batch_transform.errors import AwsRefused
 from batch_transform.job_clean_up import clean_up, find_leftovers
 from batch_transform.job_heirs import add_heir, check_unread
 from batch_transform.naming import JobFolder, S3Uri
-from batch_transform.s3_objects import list_objects
+from batch_transform.s3_objects import delete_objects, list_objects, unfinished_uploads
 from batch_transform.transform_job import TransformJob
 
 JOB = TransformJob(
@@ -54,8 +54,11 @@ def test_a_job_that_ended_loses_its_packed_texts_alone(
 ) -> None:
     """Answers and the record stay; the parts of an upload that was cut off go."""
     leftovers = find_leftovers(clients, used_folder, JOB)
-    assert "1 packed shards" in str(leftovers)
-    assert clean_up(clients.s3, leftovers) == 1
+    assert str(leftovers) == (
+        f"1 packed shard (1 byte) under {used_folder.shards} and 1 unfinished upload"
+    )
+    clean_up(clients.s3, leftovers)
+    assert unfinished_uploads(clients.s3, used_folder.root) == []
     assert left(clients, used_folder) == ["job.json", "output/shard-00000.jsonl.out"]
 
 
@@ -65,6 +68,14 @@ def test_a_run_that_never_became_a_job_goes_whole(
     """Then its name is free again."""
     clean_up(clients.s3, find_leftovers(clients, used_folder, None))
     assert left(clients, used_folder) == []
+
+
+def test_a_name_that_nothing_bears_is_told(clients: AwsClients, used_folder: JobFolder) -> None:
+    """A mistyped one would else be told as cleaned; parts of an upload alone can be cleaned."""
+    with pytest.raises(AwsRefused, match=r"no job job-l .* no run left a folder s3://.*job-l/"):
+        find_leftovers(clients, used_folder.beside("job-l"), None)
+    delete_objects(clients.s3, used_folder.root)
+    assert find_leftovers(clients, used_folder, None).uploads == 1
 
 
 class Jobs:

@@ -203,7 +203,7 @@ def test_a_section_stands_only_where_there_is_something_to_say(browser: Browser)
     ]
     seen = browser.look_at(report_page(SUMMARY | nothing, errors(200), []), width=PHONE)
     assert seen["headings"] == ["Not answered", "Not classified, or left out"]
-    assert (seen["verdict"], seen["outside"]) == ("Partial: 0 of 2,840 documents are answered.", [])
+    assert (seen["verdict"], seen["outside"]) == ("Partial: 0 of 2,840 documents answered.", [])
     assert "The first 200 of 300." in seen["notes"]
     assert (seen["tiles"]["mean confidence"], seen["tiles"]["cost"]) == ("unknown", "unknown")
 

@@ -174,7 +174,7 @@ def test_unfinished_uploads_are_given_up(clients: AwsClients, bucket: str) -> No
     """A script that was killed leaves parts, which are billed until somebody removes them."""
     for key in ("job/a", "other/b"):
         clients.s3.create_multipart_upload(Bucket=bucket, Key=key)
-    assert abort_uploads(clients.s3, S3Uri(bucket, "job/")) == 1
+    abort_uploads(clients.s3, S3Uri(bucket, "job/"))
     assert [upload["Key"] for upload in unfinished_uploads(clients.s3, bucket)] == ["other/b"]
 
 

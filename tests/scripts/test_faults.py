@@ -177,7 +177,7 @@ def test_a_server_killed_in_mid_shard_costs_the_shards_it_had_not_answered(
     assert failed.returncode == 1
     answered = len(operator.object_keys(f"output/{name}/output/"))
     shards = len(operator.object_keys(f"output/{name}/input/"))
-    assert f"{answered} of {shards} shards are answered and kept" in failed.stderr
+    assert f"answered and kept: {answered} of {shards} shards" in failed.stderr
     assert f"--resume {name}" in failed.stderr
     answer = run_well(operator, SETUP, "--resume", name, "--job-name", f"{name}-2", "--json")
     assert json.loads(answer)["documents"] == DOCUMENTS
