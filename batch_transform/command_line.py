@@ -6,6 +6,7 @@ Knows click; what is drawn on the screen is in terminal.py.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ Decorator = Callable[[Callable], Callable]
 
 def run(command: click.Command) -> NoReturn:
     """Run a script's command and exit: 0 done, 1 an expected failure, 2 a wrong call."""
+    _take_signals_for_ctrl_c()
     try:
         load_dotenv(Path.cwd() / ".env")
         command.main(standalone_mode=False)
@@ -56,6 +58,19 @@ def run(command: click.Command) -> NoReturn:
         terminal.fail("interrupted")
         _leave(1)
     sys.exit(0)
+
+
+def _take_signals_for_ctrl_c() -> None:
+    """Let SIGTERM, or the end of the terminal, leave no more behind than Ctrl-C does."""
+
+    def interrupt(number: int, _frame: Any) -> NoReturn:
+        # Shells and service managers send it again, which must not disturb the clearing up.
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # under nohup SIGHUP is to be ignored
+            signal.signal(number, interrupt)
 
 
 def _leave(code: int) -> NoReturn:

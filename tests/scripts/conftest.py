@@ -48,9 +48,11 @@ class Operator:
         process = self.start(script, *arguments, **variables)
         return self.finish(process)
 
-    def interrupt(self, process: subprocess.Popen) -> subprocess.CompletedProcess:
-        """Press Ctrl-C."""
-        process.send_signal(signal.SIGINT)
+    def interrupt(
+        self, process: subprocess.Popen, number: int = signal.SIGINT
+    ) -> subprocess.CompletedProcess:
+        """Press Ctrl-C, or send another signal."""
+        process.send_signal(number)
         return self.finish(process)
 
     def finish(self, process: subprocess.Popen) -> subprocess.CompletedProcess:

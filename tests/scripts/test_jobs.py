@@ -1,6 +1,7 @@
 """The main road: real scripts, real requests, the real server, from text files to answers."""
 
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -140,14 +141,15 @@ def test_ctrl_c_leaves_the_job_running_and_says_what_to_do(ready_operator: Any) 
     assert f"the job {name} is Stopped" in stopped.stderr
 
 
-def test_ctrl_c_while_packing_leaves_nothing(ready_operator: Any) -> None:
-    """The shards written until then are taken back, and no job is started."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_while_packing_leaves_nothing(ready_operator: Any, number: int) -> None:
+    """Nor does another end: the shards written until then are taken back, and no job is started."""
     ready_operator.upload(**{f"file{i:03d}": b"some words\n" * 20_000 for i in range(60)})
     name = f"packing-{ready_operator.bucket}"
     process = ready_operator.start("setup_optimized_batch_transform.py", "--job-name", name)
     while process.poll() is None and not ready_operator.object_keys(f"output/{name}/input/"):
         pass
-    interrupted = ready_operator.interrupt(process)
+    interrupted = ready_operator.interrupt(process, number)
     assert interrupted.returncode == 1
     assert "interrupted" in interrupted.stderr
     assert ready_operator.object_keys("output/") == []
