@@ -4,7 +4,13 @@ from typing import Any
 
 import click
 
-from batch_transform.command_line import logs_option, run, transform_options
+from batch_transform.command_line import (
+    NOBODY_WATCHES,
+    logs_option,
+    refuse_typed,
+    run,
+    transform_options,
+)
 from batch_transform.starting import start_transform
 from batch_transform.transform_profiles import STANDARD
 from batch_transform.watching import WatchSettings
@@ -15,6 +21,8 @@ from batch_transform.watching import WatchSettings
 @logs_option
 def main(*, as_json: bool, shows_logs: bool, **options: Any) -> None:
     """Start the job; each `case1.txt` is answered by a `case1.txt.out` in the job's folder."""
+    if not options["wait"]:
+        refuse_typed(["shows_logs"], NOBODY_WATCHES)
     results = WatchSettings(as_json=as_json, shows_logs=shows_logs)
     start_transform(STANDARD, results=results, **options)
 

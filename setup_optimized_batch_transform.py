@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from batch_transform.command_line import (
+    NOBODY_WATCHES,
     OPTIONS_OF_RESULTS,
     dispensing_with,
     option,
@@ -39,8 +40,7 @@ def main(**options: Any) -> None:
         reason = f"--resume takes Model and documents as {options['resumed_job']} had them"
         refuse_typed(SETTLED_BY_THE_RESUMED_JOB, reason)
     if not options["wait"]:
-        later = "check_batch_transform_status.py --watch"
-        refuse_typed(OPTIONS_OF_RESULTS, f"--no-wait makes no results; give it to {later} later")
+        refuse_typed([*OPTIONS_OF_RESULTS, "shows_logs"], NOBODY_WATCHES)
     start_transform(OPTIMIZED, **options)
 
 

@@ -215,11 +215,20 @@ def _all_of(options: Sequence[Decorator]) -> Decorator:
 
 
 logs_option = option(
-    "--logs", "shows_logs", is_flag=True, help="Show the container's last log lines."
+    "--logs",
+    "shows_logs",
+    is_flag=True,
+    help="Show the container's last log lines; of a job that is followed, if it fails.",
 )
 
 OPTIONS_OF_RESULTS = (*(field.name for field in fields(ResultsWanted)), "download_to")
 """The names of the options that say something of results, and nothing where none are made."""
+
+NOBODY_WATCHES = (
+    "--no-wait watches for neither results nor logs; give it to check_batch_transform_status.py "
+    "--watch later"
+)
+"""Why options of a job's end are refused beside --no-wait."""
 
 _RESULTS_OPTIONS = (
     option(

@@ -172,6 +172,13 @@ def test_what_is_wanted_of_results_is_refused_where_none_are_made(
     assert "--watch" in told
 
 
+@BOTH
+def test_logs_are_refused_where_nobody_waits_for_them(operator: Any, script: str) -> None:
+    """They would be ignored, in either kind of job."""
+    told = refused(operator, script, "--no-wait", "--logs", code=2)
+    assert "--logs: --no-wait watches for neither results nor logs" in told
+
+
 @pytest.mark.parametrize("arguments", [(), ("--list-jobs", "--job-name", "x")])
 def test_the_status_script_wants_one_task(operator: Any, arguments: tuple) -> None:
     """Exactly one of those it can do."""
