@@ -102,9 +102,10 @@ def read_object(s3: Any, uri: S3Uri) -> bytes | None:
     return s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read()
 
 
-def read_beginning(s3: Any, uri: S3Uri, size: int) -> bytes:
-    """Return the first *size* bytes of an object that is not empty, or all of a smaller one."""
-    answer = s3.get_object(Bucket=uri.bucket, Key=uri.key, Range=f"bytes=0-{size - 1}")
+def read_piece(s3: Any, uri: S3Uri, start: int, size: int) -> bytes:
+    """Return *size* bytes of an object from *start* on, which lies in it, or all to its end."""
+    piece = f"bytes={start}-{start + size - 1}"
+    answer = s3.get_object(Bucket=uri.bucket, Key=uri.key, Range=piece)
     return answer["Body"].read()
 
 

@@ -281,7 +281,7 @@ def _estimate(
     clients: AwsClients, settings: TransformSettings, input_folder: InputFolder
 ) -> JobEstimate:
     return estimate_job(
-        sample_input(clients.s3, input_folder),
+        sample_input(clients.s3, input_folder, settings.profile.max_payload_in_mb),
         throughput=expected_throughput(clients, settings.output_uri, settings.instance_type),
         price=hourly_price(clients.pricing, settings.instance_type, clients.region),
         instance_type=settings.instance_type,

@@ -30,6 +30,8 @@ from batch_transform.throughput import expected_throughput
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dispute-classifier"
 DIGEST = "sha256:" + "a" * 64
+PAYLOAD_IN_MB = 6
+MEGABYTE = 1 << 20
 
 
 class Answers:
@@ -122,23 +124,49 @@ def test_more_machines_are_never_slower_nor_cheaper(machines: int, characters: i
 def test_a_small_input_is_counted(clients: AwsClients, documents: Any) -> None:
     """Where all can be read cheaply nothing is guessed; blank lines are no documents."""
     found = find_input(clients.s3, documents.put(a=b"one\n\ntwo\n", b=b"three"))
-    size = sample_input(clients.s3, found)
+    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
     assert (size.files, size.documents, size.is_exact) == (2, 3, True)
 
 
 def test_a_large_input_is_sampled(clients: AwsClients, documents: Any) -> None:
-    """The beginning of a file speaks for the rest of it, and is said to."""
-    found = find_input(clients.s3, documents.put(a=b"x" * 99 + b"\n", b=(b"y" * 99 + b"\n") * 9000))
-    size = sample_input(clients.s3, found)
+    """Pieces of a file speak for the rest of it, wherever its lines change, and are said to."""
+    short, long = b"y" * 99 + b"\n", b"z" * 999 + b"\n"
+    body = short * 90_000 + long * 9_000
+    found = find_input(clients.s3, documents.put(a=b"x\n", b=body))
+    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
     assert not size.is_exact
-    assert size.documents == pytest.approx(9001, rel=0.01)
+    assert size.documents == pytest.approx(99_001, rel=0.05)
+    assert size.characters == pytest.approx(len(body), rel=0.02)
+
+
+def test_a_huge_line_does_not_speak_for_small_files_beside_it(
+    clients: AwsClients, documents: Any
+) -> None:
+    """Nor do its characters count where it cannot be sent, and will not be paid for."""
+    files = {f"file{number:02d}": b"x" * 199 + b"\n" for number in range(60)}
+    found = find_input(clients.s3, documents.put(huge=b"y" * 7 * MEGABYTE, **files))
+    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    assert (size.documents, size.characters) == (60, 60 * 199)
+    found = find_input(clients.s3, documents.put(huge=b"y" * 5 * MEGABYTE + b"\n"))
+    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    assert (size.documents, size.characters) == (61, 60 * 199 + 5 * MEGABYTE)
+
+
+def test_huge_lines_do_not_speak_for_small_ones_behind_them(
+    clients: AwsClients, documents: Any
+) -> None:
+    """A file may begin with a record that is longer than all that is read of it."""
+    body = b"y" * 5 * MEGABYTE + b"\n" + (b"z" * 99 + b"\n") * 150_000
+    found = find_input(clients.s3, documents.put(a=body))
+    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    assert size.documents == pytest.approx(150_001, rel=0.1)
 
 
 def test_every_member_of_a_gzipped_file_is_counted(clients: AwsClients, documents: Any) -> None:
     """Files joined by `cat` are one file to gzip, and zeros after its end are none of it."""
     gzipped = gzip.compress(b"one\n") + gzip.compress(b"two\nthree\n") + bytes(512)
     documents.put_key("input/a.txt.gz", gzipped)
-    size = sample_input(clients.s3, find_input(clients.s3, documents.uri))
+    size = sample_input(clients.s3, find_input(clients.s3, documents.uri), PAYLOAD_IN_MB)
     assert (size.documents, size.characters, size.is_exact) == (3, 14, True)
 
 
@@ -150,7 +178,7 @@ def test_of_a_gzipped_file_no_more_is_unpacked_than_is_needed(
     documents.put_key("input/a.txt.gz", gzipped)
     found = find_input(clients.s3, documents.uri)
     tracemalloc.start()
-    size = sample_input(clients.s3, found)
+    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert not size.is_exact
@@ -162,13 +190,14 @@ def test_what_is_gzipped_by_its_name_alone_is_refused(clients: AwsClients, docum
     """In the words in which the reading itself would refuse it."""
     documents.put_key("input/a.txt.gz", b"plain\n")
     with pytest.raises(InvalidInput, match=r"a\.txt\.gz ends in \.gz but cannot be unpacked"):
-        sample_input(clients.s3, find_input(clients.s3, documents.uri))
+        sample_input(clients.s3, find_input(clients.s3, documents.uri), PAYLOAD_IN_MB)
 
 
 def test_many_small_files_are_counted_by_the_file(clients: AwsClients, documents: Any) -> None:
     """A few long documents in the sample do not stand for fewer or more of them."""
     files = {f"file{number:02d}": b"x" * (number**2 + 1) + b"\n" for number in range(60)}
-    size = sample_input(clients.s3, find_input(clients.s3, documents.put(**files)))
+    found = find_input(clients.s3, documents.put(**files))
+    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
     assert (size.documents, size.is_exact) == (60, False)
 
 
