@@ -7,6 +7,7 @@ Knows where earlier jobs left their summary; knows no job to come.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from batch_transform.aws import AwsClients
@@ -31,18 +32,37 @@ _ASSUMED_ON_A_CPU = 700
 """For an xlarge, two cores: what this project's bf16 path reaches there, less a margin."""
 
 
+_NOT_UNDERSTOOD = (AttributeError, ArithmeticError, LookupError, TypeError, ValueError)
+"""What reading a summary ends in that another program, or half a copy, has left."""
+
+
 def expected_throughput(clients: AwsClients, output_uri: S3Uri, instance_type: str) -> Throughput:
-    """Return the speed of the newest job below *output_uri* on that type, else the assumed one."""
-    for summary in _earlier_summaries(clients, output_uri):
-        is_like = summary.get("instance_type") == instance_type
-        if is_like and summary.get("tokens_per_second") and summary.get("characters"):
-            return Throughput(
-                tokens_per_second=summary["tokens_per_second"],
-                characters_per_token=_characters_per_token(summary),
-                basis=f"as measured in {summary['job_name']}",
-            )
+    """
+    Return the speed of the newest job below *output_uri* on that type, else the assumed one.
+
+    A summary that cannot be understood is passed over, and named in the basis.
+    """
+    damaged = ""
+    for place, summary in _earlier_summaries(clients, output_uri):
+        try:
+            if measured := _measured(json.loads(summary), instance_type):
+                return replace(measured, basis=measured.basis + damaged)
+        except _NOT_UNDERSTOOD:
+            damaged += f", {place} is damaged and was passed over"
     speeds = (speed for pattern, speed in _ASSUMED if re.match(pattern, instance_type))
-    return Throughput(next(speeds, _ASSUMED_ON_A_CPU), CHARACTERS_PER_TOKEN, "assumed")
+    return Throughput(next(speeds, _ASSUMED_ON_A_CPU), CHARACTERS_PER_TOKEN, f"assumed{damaged}")
+
+
+def _measured(summary: dict[str, Any], instance_type: str) -> Throughput | None:
+    """Return what a job's summary tells of a machine, if anything."""
+    is_like = summary.get("instance_type") == instance_type
+    if not (is_like and summary.get("tokens_per_second") and summary.get("characters")):
+        return None
+    return Throughput(
+        tokens_per_second=float(summary["tokens_per_second"]),
+        characters_per_token=_characters_per_token(summary),
+        basis=f"as measured in {summary['job_name']}",
+    )
 
 
 def _characters_per_token(summary: dict[str, Any]) -> float:
@@ -52,7 +72,7 @@ def _characters_per_token(summary: dict[str, Any]) -> float:
     return summary["characters"] / summary["tokens"]
 
 
-def _earlier_summaries(clients: AwsClients, output_uri: S3Uri) -> Iterator[dict[str, Any]]:
+def _earlier_summaries(clients: AwsClients, output_uri: S3Uri) -> Iterator[tuple[S3Uri, bytes]]:
     answer = clients.sagemaker.list_transform_jobs(
         SortBy="CreationTime",
         SortOrder="Descending",
@@ -61,5 +81,5 @@ def _earlier_summaries(clients: AwsClients, output_uri: S3Uri) -> Iterator[dict[
     )
     for job in answer["TransformJobSummaries"]:
         place = JobFolder.of(output_uri, job["TransformJobName"]).summary
-        if body := read_object(clients.s3, place):
-            yield json.loads(body)
+        if (body := read_object(clients.s3, place)) is not None:
+            yield place, body

@@ -3,6 +3,7 @@
 import gzip
 import json
 import tracemalloc
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,6 +33,14 @@ IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dispute-classifier"
 DIGEST = "sha256:" + "a" * 64
 PAYLOAD_IN_MB = 6
 MEGABYTE = 1 << 20
+MEASURED = {
+    "job_name": "job-0",
+    "instance_type": "ml.g5.xlarge",
+    "tokens": 100,
+    "tokens_per_second": 12_345.0,
+    "characters": 500,
+}
+"""What the summary of an earlier job says of its machine."""
 
 
 class Answers:
@@ -243,28 +252,47 @@ def test_an_earlier_job_on_the_same_machine_tells_the_speed(
 
     How long tokens are a resumed job does not tell: it counts those of failed shards twice.
     """
-    summary = {
-        "job_name": "job-0",
-        "instance_type": "ml.g5.xlarge",
-        "tokens": 100,
-        "tokens_per_second": 12_345.0,
-        "characters": 500,
-    }
     key = "output/job-0/summary.json"
-    clients.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(summary).encode())
+    clients.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(MEASURED).encode())
     jobs = Answers({"TransformJobSummaries": [{"TransformJobName": "job-0"}]})
 
-    class Clients:
-        s3, sagemaker = clients.s3, jobs
-
+    account = SimpleNamespace(s3=clients.s3, sagemaker=jobs)
     output = S3Uri(bucket, "output/")
-    measured = expected_throughput(Clients, output, "ml.g5.xlarge")
+    measured = expected_throughput(account, output, "ml.g5.xlarge")
     assert measured == Throughput(12_345.0, 5.0, "as measured in job-0")
-    assert expected_throughput(Clients, output, "ml.g6.xlarge").basis == "assumed"
-    resumed = json.dumps(summary | {"resumes": ["job-00"]}).encode()
+    assert expected_throughput(account, output, "ml.g6.xlarge").basis == "assumed"
+    resumed = json.dumps(MEASURED | {"resumes": ["job-00"]}).encode()
     clients.s3.put_object(Bucket=bucket, Key=key, Body=resumed)
-    measured = expected_throughput(Clients, output, "ml.g5.xlarge")
+    measured = expected_throughput(account, output, "ml.g5.xlarge")
     assert measured == Throughput(12_345.0, CHARACTERS_PER_TOKEN, "as measured in job-0")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"\xff",
+        b"[1]",
+        b'{"instance_type": "ml.g5.xlarge", "tokens_per_second": 1, "chara',
+        b'{"instance_type": "ml.g5.xlarge", "tokens_per_second": "fast", "characters": 5}',
+        b'{"instance_type": "ml.g5.xlarge", "tokens_per_second": 1, "characters": 5, "tokens": 0}',
+    ],
+)
+def test_a_damaged_summary_is_named_and_passed_over(
+    clients: AwsClients, bucket: str, damaged: bytes
+) -> None:
+    """It is another job's, and no reason to stop this one."""
+    for name, body in (("job-1", damaged), ("job-0", json.dumps(MEASURED).encode())):
+        key = f"output/{name}/summary.json"
+        clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
+    jobs = [{"TransformJobName": name} for name in ("job-1", "job-0")]
+    account = SimpleNamespace(s3=clients.s3, sagemaker=Answers({"TransformJobSummaries": jobs}))
+    output = S3Uri(bucket, "output/")
+    told = f", s3://{bucket}/output/job-1/summary.json is damaged and was passed over"
+    measured = expected_throughput(account, output, "ml.g5.xlarge")
+    assert measured == Throughput(12_345.0, 5.0, f"as measured in job-0{told}")
+    clients.s3.delete_object(Bucket=bucket, Key="output/job-0/summary.json")
+    assert expected_throughput(account, output, "ml.g5.xlarge").basis == f"assumed{told}"
 
 
 @pytest.mark.parametrize(("tag", "asked"), [(":v1", "v1"), ("", "latest")])
