@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from batch_transform.errors import InvalidInput
-from batch_transform.input_documents import InputFile, InputFolder, InputScan
+from batch_transform.file_list import InputFile
+from batch_transform.input_documents import InputFolder, InputScan
 from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.naming import JobFolder
 

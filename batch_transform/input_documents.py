@@ -8,7 +8,7 @@ import gzip
 import io
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from batch_transform.errors import InputChanged, InvalidInput
+from batch_transform.file_list import FileList, InputFile
 from batch_transform.left_out_lines import LeftOutLine, LeftOutLines
 from batch_transform.naming import S3Uri
 from batch_transform.s3_objects import S3Object, list_objects, open_object
@@ -31,26 +32,6 @@ _FILES_AHEAD = 64
 _SKIP_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A text file under the input prefix; *source* is its key below that prefix."""
-
-    source: str
-    folder: S3Uri
-    size_in_bytes: int
-    entity_tag: str
-
-    @property
-    def uri(self) -> S3Uri:
-        """Where it lies."""
-        return S3Uri(self.folder.bucket, self.folder.key + self.source)
-
-    @property
-    def is_gzipped(self) -> bool:
-        """Tell whether its bytes are compressed; its name says so."""
-        return self.source.endswith(".gz")
-
-
 @dataclass(frozen=True)
 class InputFolder:
     """
@@ -60,7 +41,7 @@ class InputFolder:
     """
 
     uri: S3Uri
-    files: list[InputFile]
+    files: Sequence[InputFile]
     left_out: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -260,8 +241,8 @@ def _explain_reading(error: ClientError, file: InputFile) -> Exception:
     return error
 
 
-def _sort_out(objects: Iterable[S3Object], folder: S3Uri) -> tuple[list[InputFile], dict[str, int]]:
-    files, left_out = [], Counter[str]()
+def _sort_out(objects: Iterable[S3Object], folder: S3Uri) -> tuple[FileList, dict[str, int]]:
+    files, left_out = FileList(folder), Counter[str]()
     for found in objects:
         if reason := _no_input(found):
             left_out[reason] += 1

@@ -9,14 +9,14 @@ unpacked text, so that planning costs next to nothing.
 import io
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from batch_transform.file_list import FileList, InputFile
 from batch_transform.input_documents import (
     Document,
-    InputFile,
     InputFolder,
     cannot_be_unpacked,
     read_documents,
@@ -42,9 +42,9 @@ class _Sampled:
 
 def sample_input(s3: Any, folder: InputFolder, max_payload_in_mb: int) -> InputSize:
     """Return what *folder* holds, exactly where it is small enough to be read whole."""
-    kinds: dict[Callable[..., _Sampled], list[InputFile]] = {}
+    kinds: dict[Callable[..., _Sampled], FileList] = {}
     for file in folder.files:
-        kinds.setdefault(_way_to_sample(file), []).append(file)
+        kinds.setdefault(_way_to_sample(file), FileList(file.folder)).append(file)
     found = [sample(s3, files, max_payload_in_mb << 20) for sample, files in kinds.items()]
     return InputSize(
         files=len(folder.files),
@@ -61,7 +61,7 @@ def _way_to_sample(file: InputFile) -> Callable[..., _Sampled]:
     return _sample_small if file.size_in_bytes <= _PIECE_BYTES else _sample_large
 
 
-def _sample_small(s3: Any, files: list[InputFile], max_bytes: int) -> _Sampled:
+def _sample_small(s3: Any, files: Sequence[InputFile], max_bytes: int) -> _Sampled:
     """Count some files whole: their number is known, and varies less than their size."""
     sampled = _spread(files)
     counted = _count(s3, sampled, max_bytes)
@@ -72,7 +72,7 @@ def _sample_small(s3: Any, files: list[InputFile], max_bytes: int) -> _Sampled:
     )
 
 
-def _sample_large(s3: Any, files: list[InputFile], max_bytes: int) -> _Sampled:
+def _sample_large(s3: Any, files: Sequence[InputFile], max_bytes: int) -> _Sampled:
     """Read pieces at equal distances: how long lines are where a file begins may not last."""
     size = _size(files)
     if size <= _BYTES_READ_WHOLE:
@@ -90,7 +90,7 @@ def _sample_large(s3: Any, files: list[InputFile], max_bytes: int) -> _Sampled:
     return _Sampled(max(documents / share, len(files)), characters / share, is_exact=False)
 
 
-def _sample_gzipped(s3: Any, files: list[InputFile], _max_bytes: int) -> _Sampled:
+def _sample_gzipped(s3: Any, files: Sequence[InputFile], _max_bytes: int) -> _Sampled:
     """Unpack the beginning of some files; nothing further on can be unpacked alone."""
     sampled = _spread(files)
     documents = characters = read_bytes = 0
@@ -110,7 +110,7 @@ def _sample_gzipped(s3: Any, files: list[InputFile], _max_bytes: int) -> _Sample
     )
 
 
-def _count(s3: Any, files: list[InputFile], max_bytes: int) -> _Sampled:
+def _count(s3: Any, files: Sequence[InputFile], max_bytes: int) -> _Sampled:
     """Read files as they will be read for the job: what cannot be sent is not counted."""
     documents = characters = 0
     for file in files:
@@ -122,11 +122,11 @@ def _count(s3: Any, files: list[InputFile], max_bytes: int) -> _Sampled:
     return _Sampled(documents, characters, is_exact=True)
 
 
-def _size(files: list[InputFile]) -> int:
+def _size(files: Sequence[InputFile]) -> int:
     return sum(file.size_in_bytes for file in files)
 
 
-def _spread(files: list[InputFile]) -> list[InputFile]:
+def _spread(files: Sequence[InputFile]) -> Sequence[InputFile]:
     if len(files) <= _PIECES:
         return files
     return [files[index * len(files) // _PIECES] for index in range(_PIECES)]

@@ -9,7 +9,8 @@ it is the file whose lines were counted.
 from collections.abc import Callable
 from typing import Any
 
-from batch_transform.input_documents import Document, InputFile, InputFolder, read_documents
+from batch_transform.file_list import InputFile
+from batch_transform.input_documents import Document, InputFolder, read_documents
 from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.packed_input import IdentityDigest, PackedInput, Shard
 from batch_transform.s3_objects import open_object

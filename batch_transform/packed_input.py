@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batch_transform.errors import InvalidInput
-from batch_transform.input_documents import Document, InputFile, InputFolder, InputScan
+from batch_transform.file_list import InputFile
+from batch_transform.input_documents import Document, InputFolder, InputScan
 from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.naming import JobFolder, shard_name
 from batch_transform.s3_objects import put_object

@@ -4,7 +4,10 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from batch_transform.aws import AwsClients
+from batch_transform.file_list import FileList, InputFile
 from batch_transform.input_documents import find_input
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import pack
@@ -43,10 +46,22 @@ def peak_of(work: Callable[[], Any]) -> tuple[Any, int]:
 
 
 def test_what_is_kept_of_a_file_lets_a_million_be_listed() -> None:
-    """Name, size and content's tag: a tenth of a million in a tenth of 300 MB."""
+    """Name, size and content's tag: some 100 bytes, of which a million take a third of 300 MB."""
     found, peak = peak_of(lambda: find_input(S3OfManyFiles(), S3Uri("bucket", "input/")))
     assert len(found.files) == FILES
-    assert peak < 30 * MEGABYTE
+    assert peak < 14 * MEGABYTE
+
+
+def test_a_list_of_files_gives_back_what_was_added() -> None:
+    """Whatever stands in a name, from the first to the last, by either end."""
+    folder = S3Uri("bucket", "input/")
+    names = ["two\nlines.txt", "k" * 1024, "\U0001f4b6\u2028.gz", "x"]
+    files = [InputFile(name, folder, 1 << 40, f'"{name[0]}-1"') for name in names]
+    listed = FileList(folder, files)
+    assert list(listed) == files
+    assert (listed[0], listed[-1], len(listed)) == (files[0], files[-1], 4)
+    with pytest.raises(IndexError):
+        listed[4]
 
 
 def test_a_large_file_beside_a_small_one_is_packed_as_a_stream(

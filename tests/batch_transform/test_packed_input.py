@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from batch_transform.aws import AwsClients
 from batch_transform.errors import InvalidInput
-from batch_transform.input_documents import Document, InputFile, InputFolder, find_input
+from batch_transform.file_list import InputFile
+from batch_transform.input_documents import Document, InputFolder, find_input
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import (
     IdentityDigest,
