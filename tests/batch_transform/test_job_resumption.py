@@ -1,5 +1,7 @@
 """Going on with a job: what is taken over from it, what is asked anew, and what it may cost."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -141,6 +143,38 @@ def test_a_second_job_does_not_go_on_beside_the_first(failed_job: Any, folder: J
     failed_job.sagemaker.jobs["job-2"] = EARLIER | {"TransformJobName": "job-2"}
     resume(failed_job, plan(failed_job, folder, job_name="job-4"))
     assert read_object(failed_job.s3, folder.heirs.child("job-4")) == b""
+
+
+def test_of_two_that_resume_at_once_one_starts_at_most(failed_job: Any, folder: JobFolder) -> None:
+    """Both have noted themselves before either asks; whoever is refused leaves no folder."""
+    plans = {name: plan(failed_job, folder, job_name=name) for name in ("job-2", "job-3")}
+    both_noted = threading.Barrier(len(plans), timeout=30)
+    events = failed_job.s3.meta.events
+
+    def wait_for_the_other(params: dict[str, Any], **_: Any) -> None:
+        if params["Prefix"] == folder.heirs.key:
+            both_noted.wait()
+
+    def run(name: str) -> bool:
+        try:
+            resume(failed_job, plans[name])
+        except AwsRefused:
+            return False
+        return True
+
+    events.register("provide-client-params.s3.ListObjectsV2", wait_for_the_other)
+    try:
+        with ThreadPoolExecutor(len(plans)) as pool:
+            is_started = dict(zip(plans, pool.map(run, plans), strict=True))
+    finally:
+        events.unregister("provide-client-params.s3.ListObjectsV2", wait_for_the_other)
+    started = [job["TransformJobName"] for job in failed_job.sagemaker.started]
+    assert started == [name for name in plans if is_started[name]]
+    assert len(started) <= 1
+    for name in plans.keys() - started:
+        assert list(list_objects(failed_job.s3, folder.beside(name).root)) == []
+    if not started:
+        resume(failed_job, plan(failed_job, folder, job_name="job-4"))
 
 
 def test_what_a_run_has_noted_and_not_claimed_stops_nobody(
