@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unicodedata import category
 
 from rich.console import Console
 from rich.markup import escape
@@ -45,13 +46,13 @@ _story = Console(stderr=True, highlight=False)
 
 def say(remark: str) -> None:
     """Tell the operator what is going on, on stderr."""
-    _story.print(remark, markup=False, soft_wrap=True)
+    _story.print(_harmless(remark), markup=False, soft_wrap=True)
 
 
 def fail(message: str) -> None:
     """Say why the command failed, on stderr, one problem a line."""
-    for line in message.splitlines():
-        _story.print("[bold red]error:[/]", escape(line), soft_wrap=True)
+    for line in message.split("\n"):
+        _story.print("[bold red]error:[/]", escape(_harmless(line)), soft_wrap=True)
 
 
 def print_answer(text: str) -> None:
@@ -210,6 +211,14 @@ def _bill(summary: dict[str, Any]) -> str:
     )
     told = f"billed: {seconds}, {written_out(summary['dollars'])}"
     return told if jobs == 1 else f"{told}, {jobs} jobs together; summary.json has each of them"
+
+
+def _harmless(text: str) -> str:
+    """Write control characters out: a key of S3 may hold some, and a terminal would obey them."""
+    return "".join(
+        repr(character)[1:-1] if category(character) == "Cc" and character != "\n" else character
+        for character in text
+    )
 
 
 def _speed(look: JobProgress) -> str:

@@ -264,14 +264,16 @@ def test_many_small_files_and_a_large_one_keep_their_order(
 def test_odd_keys_and_odd_texts_arrive_as_they_are(
     clients: AwsClients, documents: Any, folder: JobFolder
 ) -> None:
-    """Spaces, `%`, Unicode, a written-out line end, and the same document twice."""
+    """Spaces, `%`, Unicode, control characters, the longest key; the same document twice."""
+    longest = "k" * (1024 - len("input/"))
     keys = ["a b.txt", "50%.txt", "%20.txt", "Übung/\U0001f4b6.txt", "a+b&c=d.txt"]
+    keys += ["two\nlines.txt", "tab\tesc\x1b[31m.txt", longest]
     for key in keys:
         documents.put_key(f"input/{key}", b"one\\n two\none\\n two")
     pack_all(clients, documents.uri, folder)
     records = packed_records(clients, folder)
     assert {record["source"] for record in records} == set(keys)
-    assert [record["text"] for record in records] == ["one\\n two"] * 10
+    assert [record["text"] for record in records] == ["one\\n two"] * 2 * len(keys)
 
 
 def test_shards_are_balanced_and_account_for_every_record(

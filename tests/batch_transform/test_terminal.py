@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batch_transform.terminal import print_summary
+from batch_transform.terminal import fail, print_summary, say
 
 SUMMARY = {
     "documents": 5_000_000,
@@ -29,6 +29,14 @@ def test_the_bill_is_told_with_the_results(
     """The estimate came before; this is what became of it, on stderr like all remarks."""
     print_summary(SUMMARY | account)
     assert told in capsys.readouterr().err
+
+
+def test_a_terminal_is_not_made_to_obey_a_key(capsys: pytest.CaptureFixture) -> None:
+    """S3 takes any character into a key: neither colours nor titles nor bells come of it."""
+    for tell in (say, fail):
+        tell("esc\x1b[31m csi\x9b bell\x07 back\r.txt line 2 is not UTF-8")
+        told = capsys.readouterr().err
+        assert r"esc\x1b[31m csi\x9b bell\x07 back\r.txt line 2 is not UTF-8" in told
 
 
 def test_large_numbers_can_be_read(capsys: pytest.CaptureFixture) -> None:
