@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from batch_transform.command_line import (
+    FILLED_TEXT,
     NOBODY_WATCHES,
     OPTIONS_OF_RESULTS,
     dispensing_with,
@@ -28,6 +29,7 @@ SETTLED_BY_THE_RESUMED_JOB = (
 @option(
     "--resume",
     "resumed_job",
+    type=FILLED_TEXT,
     metavar="JOB",
     is_eager=True,
     callback=dispensing_with(SETTLED_BY_THE_RESUMED_JOB),

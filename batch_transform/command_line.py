@@ -110,6 +110,18 @@ def write_to_env_file(name: str, value: str) -> None:
     set_key(Path.cwd() / ".env", name, value, quote_mode="never")
 
 
+class _FilledText(click.ParamType):
+    """Text that says something: `--resume "$JOB"` must not start a new job where JOB is unset."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return value or self.fail("it is empty: is a variable of the shell not set?", param, ctx)
+
+
+FILLED_TEXT = _FilledText()
+
+
 def option(*names: str, variable: str | None = None, **settings: Any) -> Decorator:
     """Return a click option whose help names its variable and its default."""
     return click.option(
@@ -309,7 +321,9 @@ def transform_options(profile: TransformProfile) -> Decorator:
         instance_count_option,
         role_option,
         option(
-            "--job-name", help="Name of the job, never used before. [default: made of the time]"
+            "--job-name",
+            type=FILLED_TEXT,
+            help="Name of the job, never used before. [default: made of the time]",
         ),
         option(
             "--strict",
@@ -325,7 +339,7 @@ def transform_options(profile: TransformProfile) -> Decorator:
             help="Setting of the container, such as TOP_K=5; give it once for each.",
         ),
         tag_option(help="Tag of the job, its Model and its files in S3; give it once for each."),
-        option("--kms-key-id", help="KMS key for everything the job writes."),
+        option("--kms-key-id", type=FILLED_TEXT, help="KMS key for everything the job writes."),
         option(
             "--subnets", callback=_names, metavar="ID,ID", help="Subnets that the Model runs in."
         ),

@@ -138,6 +138,13 @@ def test_a_job_that_is_not_there_is_named(operator: Any) -> None:
     assert "no transform job 'nowhere'" in told
 
 
+@pytest.mark.parametrize("flag", ["--resume", "--kms-key-id", "--job-name"])
+def test_an_empty_value_is_not_taken_for_none(operator: Any, flag: str) -> None:
+    """A shell variable that is not set would start a whole job, or one without the key."""
+    told = refused(operator, "setup_optimized_batch_transform.py", flag, "", code=2)
+    assert f"'{flag}': it is empty" in told
+
+
 def test_a_resumed_job_cannot_have_another_model_or_other_documents(operator: Any) -> None:
     """What is typed is not ignored; what `.env` holds for other jobs stands for those."""
     typed = ("--strict", "--s3-input-prefix", "other/", "--environment", "TOP_K=5")
