@@ -1,10 +1,11 @@
 """
 How packing and consolidating scale, on a local AWS of this machine.
 
-`python -m benchmarks.scale all` prints the table of benchmarks/README.md. Its four measurements can
+`python -m benchmarks.scale all` prints the table of benchmarks/README.md. Its measurements can
 be had alone, with a count: many one-line files packed, as many lines of one file packed, the same
-files sent one request each, many answers consolidated. What is measured runs in a process of its
-own, so that its memory and its processor time are not the local AWS's.
+files sent one request each, many answers consolidated. One more is had alone only: packing files
+that a stand-in for S3 makes up, so that a million need no upload. What is measured runs in a
+process of its own, so that its memory and its processor time are not the local AWS's.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from batch_transform.packed_input import IdentityDigest, PackedInput, Shard, pac
 from batch_transform.s3_objects import put_object
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob
+from benchmarks.made_up_files import MadeUpFiles, made_up_files
 from local_aws import running
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +64,10 @@ def main() -> None:
 
 
 def measure(measurement: str, count: int) -> dict[str, Any]:
-    """Run one measurement on a local AWS of its own and return what it took."""
+    """Run one measurement on a local AWS of its own, or a stand-in for S3; return what it took."""
+    if measurement == "made-up":
+        with made_up_files(count, TEXT) as files:
+            return measure_made_up(files, count)
     with running(CONTAINER) as local_aws:
         return MEASUREMENTS[measurement](local_aws, count)
 
@@ -141,6 +146,13 @@ def measure_packing(local_aws: Any, count: int) -> dict[str, Any]:
     """Pack *count* files of one line each, listing included."""
     upload_files(bucket_of(local_aws), count)
     return run_part(local_aws, "pack-part", count)
+
+
+def measure_made_up(files: MadeUpFiles, count: int) -> dict[str, Any]:
+    """Pack *count* files that the stand-in makes up; check that each was packed once."""
+    row = run_part(files, "pack-part", count)
+    assert files.times_packed == b"\1" * count  # noqa: S101
+    return row
 
 
 def measure_lines(local_aws: Any, count: int) -> dict[str, Any]:
@@ -268,12 +280,14 @@ def answered_shard(s3: Any, index: int, numbers: range) -> Shard:
 
 MEASUREMENTS = {
     "pack": measure_packing,
+    "made-up": measure_made_up,
     "lines": measure_lines,
     "requests": measure_requests,
     "consolidate": measure_consolidation,
 }
 NAMES = {
     "pack": "pack one-line files",
+    "made-up": "pack one-line files, made up by a stand-in for S3",
     "lines": "pack lines of one file",
     "requests": "one request a file (standard job)",
     "consolidate": "consolidate, verify, report",

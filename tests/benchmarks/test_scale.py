@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.scale import as_table_row, conclusions
+from benchmarks.scale import as_table_row, conclusions, measure
 
 
 def row(records: int, seconds: float) -> dict[str, Any]:
@@ -37,3 +37,8 @@ def test_a_row_stands_in_the_table() -> None:
     assert whole == "| pack | 10,000 | 5.00 | 2.5 | 2,000 | 80 |"
     few = {"records": 4, "seconds": 2.0, "records_per_second": 2}
     assert as_table_row("requests", few) == "| requests | 4 | 2.00 |  | 2 |  |"
+
+
+def test_files_that_are_made_up_are_each_packed_once() -> None:
+    """More files than one page of a listing holds; the stand-in counts what the shards bring."""
+    assert measure("made-up", 1_200)["records"] == 1_200
