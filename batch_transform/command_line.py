@@ -36,6 +36,7 @@ def run(command: click.Command) -> NoReturn:
     try:
         load_dotenv(Path.cwd() / ".env")
         command.main(standalone_mode=False)
+        sys.stdout.flush()  # an answer for which the disk has no room was not given
     except click.ClickException as error:
         error.show()
         _leave(error.exit_code)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_transform.errors import InvalidModelFolder, InvalidSettings
+from batch_transform.errors import BatchTransformError, InvalidModelFolder, InvalidSettings
 from batch_transform.model_folder import check_model_folder, files_to_pack
 from batch_transform.naming import S3Uri, model_artifact_key
 from batch_transform.s3_objects import exists_in_s3
@@ -45,7 +45,8 @@ def package_model(folder: Path, output: Path) -> PackagedModel:
     """
     Check *folder* and pack it, flat, into *output*.
 
-    Raises InvalidModelFolder, having written nothing. The archive appears whole or not at all.
+    Raises InvalidModelFolder, having written nothing, and BatchTransformError for what cannot
+    be read or written. The archive appears whole or not at all.
     """
     check_model_folder(folder)
     packed, left_out = files_to_pack(folder)
@@ -54,6 +55,11 @@ def package_model(folder: Path, output: Path) -> PackagedModel:
         with unfinished.open("wb") as file:
             _write_archive(packed, file)
         unfinished.replace(output)
+    except OSError as error:
+        raise BatchTransformError(
+            f"{folder} could not be packed into {output}: {error}; nothing of it is left there. "
+            "Where the disk is full, make room or name another --output-path"
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
     return PackagedModel(output, [path.name for path in packed], left_out)

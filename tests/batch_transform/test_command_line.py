@@ -1,6 +1,9 @@
 """The edge: what an operator answers, and what becomes of the command."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -8,6 +11,8 @@ from click.testing import CliRunner
 
 from batch_transform.command_line import confirm_option
 from batch_transform.errors import BatchTransformError
+
+ROOT = Path(__file__).parents[2]
 
 
 @click.command()
@@ -31,3 +36,18 @@ def test_a_no_is_no_interruption() -> None:
     done = CliRunner().invoke(remove, input="n\n")
     assert isinstance(done.exception, BatchTransformError)
     assert "did not say yes" in str(done.exception)
+
+
+def test_an_answer_that_the_disk_refuses_is_no_success() -> None:
+    """`--json > file` on a full disk: Python itself would notice it too late to say so."""
+    script = (
+        "import click; from batch_transform.command_line import run; "
+        "from batch_transform.terminal import print_json; "
+        "run(click.command()(lambda: print_json({})))"
+    )
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", script]
+        streams = {"stdout": full, "stderr": subprocess.PIPE, "text": True}
+        done = subprocess.run(command, check=False, cwd=ROOT, env={}, **streams)
+    assert (done.returncode, done.stderr.count("error:")) == (1, 1)
+    assert "No space left on device" in done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from batch_transform.aws import AwsClients
-from batch_transform.errors import InvalidModelFolder
+from batch_transform.errors import BatchTransformError, InvalidModelFolder
 from batch_transform.model_artifact import local_artifact, package_model, upload
 from batch_transform.naming import S3Uri
 
@@ -83,9 +83,20 @@ def test_a_link_stands_for_the_file_it_leads_to(model_folder: Path, tmp_path: Pa
 def test_a_failure_leaves_no_archive(model_folder: Path, tmp_path: Path) -> None:
     """A file that cannot be read ends the packing; neither archive nor its beginning is left."""
     (model_folder / "notes.txt").symlink_to("nowhere")
-    with pytest.raises(OSError, match=r"notes\.txt"):
+    with pytest.raises(BatchTransformError, match=r"notes\.txt"):
         package_model(model_folder, tmp_path / "model.tar.gz")
     assert list(tmp_path.glob("*.tar.gz*")) == []
+
+
+def test_a_full_disk_costs_no_earlier_archive(model_folder: Path, tmp_path: Path) -> None:
+    """What could not be written is named and gone, and what was there before stays."""
+    output = tmp_path / "model.tar.gz"
+    output.write_bytes(b"earlier")
+    (tmp_path / "model.tar.gz.unfinished").symlink_to("/dev/full")
+    with pytest.raises(BatchTransformError, match=r"into .*model\.tar\.gz: .* No space left"):
+        package_model(model_folder, output)
+    assert output.read_bytes() == b"earlier"
+    assert list(tmp_path.glob("*.unfinished")) == []
 
 
 def test_every_missing_file_is_named(model_folder: Path) -> None:
