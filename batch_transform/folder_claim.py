@@ -16,11 +16,16 @@ from batch_transform.errors import AwsRefused, BatchTransformError, JobMayRun
 from batch_transform.naming import JobFolder
 from batch_transform.s3_objects import (
     delete_objects,
+    exists_in_s3,
     list_objects,
     put_object_once,
     read_object,
+    read_piece,
 )
 from batch_transform.transform_request import Request
+
+_BEGINNING = b'{\n  "claim": '
+"""Of a `request.json` of ours; another's file may bear that name, too."""
 
 
 @contextmanager
@@ -29,9 +34,9 @@ def claimed_folder(s3: Any, folder: JobFolder, requests: Mapping[str, Request]) 
     Write the requests to come into the folder as the first to do so, and hold it for the block.
 
     Whatever ends the block early, Ctrl-C included, the folder is emptied, but for JobMayRun: what
-    a job reads must stay. Raises AwsRefused where another run holds the folder, or anything lies
-    in it: it would be deleted with the rest. Where the folder cannot be emptied, as by a dead
-    network, the first failure is told together with what is left.
+    a job reads must stay. Raises AwsRefused where another run holds the folder or one around it,
+    or anything lies in it: it would be deleted with the rest. Where the folder cannot be emptied,
+    as by a dead network, the first failure is told together with what is left.
     """
     claim = new_claim(requests)
     try:
@@ -62,6 +67,13 @@ def put_claim(s3: Any, folder: JobFolder, claim: bytes) -> bytes | None:
     return claim if is_first else read_object(s3, folder.request)
 
 
+def is_claimed(s3: Any, folder: JobFolder) -> bool:
+    """Tell whether a folder is a job's, or that of a run that prepares one."""
+    if exists_in_s3(s3, folder.request) is None:
+        return False
+    return read_piece(s3, folder.request, 0, len(_BEGINNING)) == _BEGINNING
+
+
 def asked_in(claim: bytes) -> dict[str, Any]:
     """Return what a claim asks for, whoever's it is."""
     asked = json.loads(claim)
@@ -83,6 +95,12 @@ def _left(folder: JobFolder, failure: BaseException) -> str:
 
 
 def _claim_free_folder(s3: Any, folder: JobFolder, claim: bytes) -> None:
+    for above in folder.above():
+        if is_claimed(s3, above):
+            raise AwsRefused(
+                f"{folder.root} would lie in {above.root}, the folder of another job, and be "
+                "removed with it: choose an --s3-output-prefix outside of it"
+            )
     # The console marks an empty folder with an object of the folder's own name.
     is_free = all(found.uri == folder.root for found in list_objects(s3, folder.root))
     if not is_free or put_claim(s3, folder, claim) != claim:

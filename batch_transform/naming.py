@@ -7,7 +7,7 @@ Knows the rules for writing a name; knows nothing of what lies behind one and ca
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -15,6 +15,7 @@ from typing import Self
 from batch_transform.errors import InvalidSettings
 
 MODEL_ARTIFACT_FILE = "model.tar.gz"
+REQUEST_FILE = "request.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,12 @@ class JobFolder:
         parent = self.root.key.rstrip("/").rpartition("/")[0]
         return JobFolder.of(S3Uri(self.root.bucket, parent), job_name)
 
+    def above(self) -> Iterator["JobFolder"]:
+        """Yield the folders around this one, the outermost first; each could be another job's."""
+        steps = self.root.key.rstrip("/").split("/")[:-1]
+        for depth in range(1, len(steps) + 1):
+            yield JobFolder(S3Uri(self.root.bucket, "/".join(steps[:depth])).folder())
+
     @property
     def job_name(self) -> str:
         """The name of the job whose folder it is."""
@@ -96,7 +103,7 @@ class JobFolder:
     @property
     def request(self) -> S3Uri:
         """`request.json`: what was asked for; whoever writes it first prepares the job."""
-        return self.root.child("request.json")
+        return self.root.child(REQUEST_FILE)
 
     @property
     def record(self) -> S3Uri:

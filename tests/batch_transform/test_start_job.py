@@ -167,6 +167,23 @@ def test_a_second_run_of_the_name_touches_nothing(clients: AwsClients, folder: J
         assert len(keys(clients.s3, folder)) == 1
 
 
+def test_no_folder_is_claimed_inside_another(clients: AwsClients, folder: JobFolder) -> None:
+    """Whoever removes the outer one would remove the inner one's results with it."""
+    inner = JobFolder.of(folder.root.child("results/"), "job-2")
+    with claimed_folder(clients.s3, folder, {"CreateTransformJob": REQUEST}):
+        with pytest.raises(AwsRefused, match=f"would lie in {folder.root}"):
+            fill_and_fail(clients.s3, inner, NO_CAPACITY)()
+        assert keys(clients.s3, folder) == [folder.request.key]
+
+
+def test_a_file_of_anybody_is_no_claim(clients: AwsClients, folder: JobFolder) -> None:
+    """`request.json` is a name that others use as well."""
+    above = next(folder.above())
+    put_object(clients.s3, above.request, b'{"claim": "of a tenant"}\n', "text/plain")
+    with claimed_folder(clients.s3, folder, {"CreateTransformJob": REQUEST}):
+        assert keys(clients.s3, folder) == [folder.request.key]
+
+
 @pytest.mark.parametrize("place", ["precious.txt", "output/shard-00000.jsonl.out"])
 def test_a_folder_that_holds_anything_is_not_touched(
     clients: AwsClients, folder: JobFolder, place: str
