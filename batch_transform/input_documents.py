@@ -10,15 +10,16 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from batch_transform.errors import InputChanged, InvalidInput
 from batch_transform.file_list import FileList, InputFile
+from batch_transform.folder_claim import is_claimed
 from batch_transform.left_out_lines import LeftOutLine, LeftOutLines
-from batch_transform.naming import S3Uri
+from batch_transform.naming import REQUEST_FILE, JobFolder, S3Uri
 from batch_transform.s3_objects import S3Object, list_objects, open_object
 from batch_transform.small_objects import SmallObjects
 from batch_transform.wording import counted
@@ -77,8 +78,8 @@ def find_input(s3: Any, prefix: S3Uri) -> InputFolder:
     List the input under *prefix*: a folder, or one object given by its whole key.
 
     To SageMaker a prefix is a string: `in` would also take `in_old/…`. So a folder is always
-    given with its `/`. Folder markers, empty objects, `_SUCCESS` and the `.out` files of earlier
-    jobs hold no document and are left out.
+    given with its `/`. Folder markers, empty objects, `_SUCCESS`, `.out` files and whatever else
+    lies in the folders of earlier jobs hold no document and are left out.
 
     Raises InvalidInput where nothing is left.
     """
@@ -90,7 +91,7 @@ def find_input(s3: Any, prefix: S3Uri) -> InputFolder:
     else:
         folder = prefix.folder()
         files, left_out = _sort_out(list_objects(s3, folder), folder)
-        found = InputFolder(folder, files, left_out)
+        found = _without_jobs(s3, InputFolder(folder, files, left_out))
     if not found.files:
         raise InvalidInput(_no_documents(found))
     return found
@@ -252,9 +253,24 @@ def _sort_out(objects: Iterable[S3Object], folder: S3Uri) -> tuple[FileList, dic
     return files, dict(left_out)
 
 
+def _without_jobs(s3: Any, found: InputFolder) -> InputFolder:
+    """Leave out what lies in folders of jobs, whose own files look like any other text."""
+    uris = (file.uri for file in found.files if file.source.endswith(REQUEST_FILE))
+    folders = (JobFolder(S3Uri(uri.bucket, uri.key.removesuffix(REQUEST_FILE))) for uri in uris)
+    roots = tuple(folder.root.key for folder in folders if is_claimed(s3, folder))
+    if not roots:
+        return found
+    files = FileList(
+        found.uri, (file for file in found.files if not file.uri.key.startswith(roots))
+    )
+    left_out = Counter(found.left_out)
+    left_out["earlier output"] += len(found.files) - len(files)
+    return replace(found, files=files, left_out=dict(left_out))
+
+
 def _no_input(found: S3Object) -> str | None:
     if found.uri.key.endswith("/"):
-        return "folder marker"
+        return "non-empty folder marker" if found.size_in_bytes else "folder marker"
     if not found.size_in_bytes:
         return "empty file"
     if found.uri.key.rsplit("/", 1)[-1] in _MARKER_FILES:

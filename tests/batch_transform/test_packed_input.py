@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from batch_transform.aws import AwsClients
 from batch_transform.errors import InvalidInput
 from batch_transform.file_list import InputFile
+from batch_transform.folder_claim import new_claim, put_claim
 from batch_transform.input_documents import Document, InputFolder, find_input
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import (
@@ -98,6 +99,7 @@ def test_the_prefix_takes_exactly_its_folder(
     """Neighbours, markers, empty objects and earlier outputs are not input; subfolders are."""
     for key, body in {
         "input/": b"",
+        "input/full/": b"a text under the name of a folder",
         "input/empty.txt": b"",
         "input/_SUCCESS": b"done",
         "input/deep.txt.out": b"{}",
@@ -105,8 +107,30 @@ def test_the_prefix_takes_exactly_its_folder(
         "input_old/other.txt": b"other\n",
     }.items():
         documents.put_key(key, body)
-    pack_all(clients, S3Uri(documents.uri.bucket, "input"), folder)
+    found = find_input(clients.s3, S3Uri(documents.uri.bucket, "input"))
+    pack_found(clients, found, folder)
     assert [r["source"] for r in packed_records(clients, folder)] == ["sub/deep file %.txt"]
+    assert found.told_left_out == (
+        "1 folder marker, 1 _SUCCESS marker, 1 earlier output, 1 empty file, "
+        "1 non-empty folder marker"
+    )
+
+
+def test_the_folders_of_earlier_jobs_are_no_input(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """Their results and packed texts look like documents; a file of anybody's is none of them."""
+    earlier = JobFolder.of(documents.uri.child("old/"), "job-0")
+    put_claim(clients.s3, earlier, new_claim({}))
+    for place in (earlier.shards.child("shard-00000.jsonl"), earlier.summary):
+        documents.put_key(place.key, b"{}\n")
+    for key in ("input/old/case.txt", "input/old/request.json", "input/old/myrequest.json"):
+        documents.put_key(key, b"mine\n")
+    found = find_input(clients.s3, documents.uri)
+    pack_found(clients, found, folder)
+    sources = [record["source"] for record in packed_records(clients, folder)]
+    assert sources == ["old/case.txt", "old/myrequest.json", "old/request.json"]
+    assert found.told_left_out == "3 earlier outputs"
 
 
 def test_one_file_can_be_named_by_its_whole_key(
