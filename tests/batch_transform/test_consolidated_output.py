@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from batch_transform.aws import AwsClients
 from batch_transform.consolidated_output import ResultsWanted, check_complete, consolidate
@@ -342,6 +344,30 @@ def resumed(packed: Packed) -> Packed:
     """Return the job that goes on with *packed*, in a folder of its own beside it."""
     record = replace(packed.record, job_name="job-2", resumes=["job-1"])
     return Packed(packed.clients, packed.folder.beside("job-2"), record)
+
+
+def test_an_outage_anywhere_costs_no_answer(packed_twice: Packed) -> None:
+    """The network dies before each call in turn; the results are those of a network that lives."""
+    packed_twice.answer_all()
+    expected = (packed_twice.consolidate(), packed_twice.predictions())
+    events, told, calls = packed_twice.clients.s3.meta.events, [], Counter()
+
+    def lose_network(**_: Any) -> None:
+        calls["made"] += 1
+        if calls["made"] > calls["bearable"]:
+            raise EndpointConnectionError(endpoint_url="https://s3.us-east-1.amazonaws.com")
+
+    def wait(_seconds: float) -> None:
+        calls.update(bearable=1, made=-calls["made"])
+
+    events.register("before-call.s3", lose_network)
+    try:
+        patience = Patience(tell=told.append, sleep=wait, clock=lambda: 0.0)
+        summary = patience.outlast(packed_twice.consolidate)
+    finally:
+        events.unregister("before-call.s3", lose_network)
+    assert (summary, packed_twice.predictions()) == expected
+    assert (len(told), calls["bearable"] > 5) == (1, True)
 
 
 def test_a_resumed_job_tells_its_own_work_from_what_it_goes_on_with(packed_twice: Packed) -> None:
