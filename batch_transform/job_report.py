@@ -5,7 +5,7 @@ Knows the summary and the lists; draws with HTML and CSS alone, in light and dar
 document's text only where the rows it is given do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -200,11 +200,16 @@ def _review(summary: dict[str, Any], doubtful: list[DoubtfulDocument]) -> str:
     return f"<section><h2>Read these first</h2>{below}{note}{_table(headings, rows)}</section>"
 
 
-def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(headings: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table whose cells know their headings: on a phone there is no room for columns."""
     head = "".join(f"<th>{heading}</th>" for heading in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n" for cells in rows)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(f"<tr>{''.join(map(_cell, headings, cells))}</tr>\n" for cells in rows)
+    table = f"<table class=rows><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div class=scroll>{table}</div>"
+
+
+def _cell(heading: str, content: str) -> str:
+    return f'<td data-name="{heading}">{content}</td>'
 
 
 def _shown(shown: int, total: int) -> str:

@@ -45,6 +45,7 @@ thead th { color: var(--soft); font-weight: 500; border-bottom: 1px solid var(--
 tbody tr + tr td, tbody tr + tr th { border-top: 1px solid var(--line); }
 td { overflow-wrap: break-word; }
 tbody tr > :first-child { overflow-wrap: anywhere; min-width: 9rem; }
+td[data-name="Reason"], td[data-name="Text"] { min-width: 16rem; }
 small { color: var(--soft); }
 ul { margin: 0; padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
@@ -68,9 +69,18 @@ ul { margin: 0; padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere;
 @media (max-width: 40rem) {
   main { padding: 1.5rem .75rem 3rem; }
   section { padding: 1rem .75rem; }
-  th, td { padding: .4rem .3rem; }
-  .scroll td:last-child:not(.number) { min-width: 9rem; }
-  .bar, .classes thead th:nth-child(2) { display: none; }
   .tiles { grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); }
+  table, thead, tbody { display: block; }
+  th, td { padding: .2rem .3rem; }
+  tbody tr > :first-child, td[data-name] { min-width: 0; }
+  .rows thead { display: none; }
+  .rows tr { display: flex; flex-wrap: wrap; column-gap: .75rem; padding: .4rem 0; }
+  .rows tr > :first-child { flex-basis: 100%; font-weight: 500; }
+  .rows td:not(:first-child)::before { content: attr(data-name) " "; color: var(--soft); }
+  .classes tr { display: grid; grid-template-columns: repeat(3, 1fr); padding: .4rem 0; }
+  .classes tr > :nth-child(-n + 2) { grid-column: 1 / -1; width: auto; }
+  .classes thead th:nth-child(-n + 2) { display: none; }
+  tbody tr + tr { border-top: 1px solid var(--line); }
+  .rows tr > *, .classes tbody tr > * { border-top: 0; }
 }
 """
