@@ -58,7 +58,8 @@ def read_job_record(s3: Any, folder: JobFolder) -> JobRecord:
         return JobRecord.from_json(body)
     except s3.exceptions.NoSuchKey:
         raise IncompleteOutput(
-            f"there is no {place}: without it nobody can tell which documents the job was given"
+            f"there is no {place}: without it nobody can tell which documents the job was given. "
+            "Check the job's name, bucket and output prefix, or run the whole input again"
         ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise IncompleteOutput(f"{place} is damaged: {error!r}") from None

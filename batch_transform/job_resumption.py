@@ -16,13 +16,19 @@ from batch_transform.input_manifest import Manifest, manifest_of, write_manifest
 from batch_transform.job_estimate import InputSize, JobEstimate, estimate_job
 from batch_transform.job_heirs import add_heir, check_unread
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
+from batch_transform.naming import JobFolder
 from batch_transform.packed_input import PackedInput
 from batch_transform.prices import hourly_price
 from batch_transform.sagemaker_model import model_exists
 from batch_transform.settings import TransformSettings, request_problems
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.throughput import expected_throughput
-from batch_transform.transform_job import check_name_is_free, find_job, start_job
+from batch_transform.transform_job import (
+    TransformJob,
+    check_name_is_free,
+    find_job,
+    start_job,
+)
 from batch_transform.transform_profiles import OPTIMIZED, OPTIMIZED_UNPACKED
 from batch_transform.transform_request import Request, create_transform_job_request
 from batch_transform.wording import counted
@@ -55,14 +61,14 @@ def plan_resumption(
 
     Model and documents are that job's, and so are key and tags where *settings* name none. Raises
     AwsRefused while it or another that goes on with it runs, or where its Model is gone,
-    IncompleteOutput where its record or its packed shards are gone, and InvalidSettings where
-    nothing is left to do.
+    IncompleteOutput where its record or its packed shards are gone, and InvalidSettings where it
+    packed nothing, lies elsewhere or left nothing to do.
     """
     check_bucket(clients.s3, settings.output_uri.bucket)
     check_name_is_free(clients.sagemaker, settings.job_name)
     earlier = find_job(clients.sagemaker, earlier_name)
-    if earlier and not earlier.is_final:
-        raise AwsRefused(f"{earlier_name} is {earlier.status}: wait for its end, or stop it")
+    if earlier:
+        _check_can_be_resumed(earlier, settings.folder)
     earlier_record = read_job_record(clients.s3, settings.folder.beside(earlier_name))
     if not model_exists(clients.sagemaker, earlier_record.model_name):
         raise AwsRefused(
@@ -103,6 +109,20 @@ def resume(clients: AwsClients, resumption: Resumption) -> None:
         write_manifest(s3, folder.manifest, resumption.manifest())
         write_job_record(s3, folder, record)
         start_job(clients.sagemaker, resumption.create_transform_job)
+
+
+def _check_can_be_resumed(earlier: TransformJob, folder: JobFolder) -> None:
+    """Raise unless the earlier job has ended, packed its input and lies beside the new *folder*."""
+    if not earlier.is_final:
+        raise AwsRefused(f"{earlier.name} is {earlier.status}: wait for its end, or stop it")
+    its_folder = JobFolder.holding(earlier.output_uri, earlier.name)
+    if its_folder is None:
+        problem = f"{earlier.name} packed nothing, so nobody can tell what it left: run it again"
+        raise InvalidSettings([f"--resume: {problem}"])
+    if its_folder != folder.beside(earlier.name):
+        problem = f"{earlier.name} lies in {its_folder.root}, the new job would in {folder.root}"
+        advice = "give --s3-bucket and --s3-output-prefix as that job had them"
+        raise InvalidSettings([f"--resume: {problem}; {advice}"])
 
 
 def _record(settings: TransformSettings, earlier: JobRecord) -> JobRecord:

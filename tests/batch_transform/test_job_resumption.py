@@ -27,7 +27,6 @@ EARLIER = {
     "ModelName": "model-1",
     "CreationTime": None,
     "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://b/output/job-1/input/"}}},
-    "TransformOutput": {"S3OutputPath": "s3://b/output/job-1/output/", "KmsKeyId": KEY},
     "TransformResources": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
 }
 
@@ -35,8 +34,9 @@ EARLIER = {
 class SageMaker:
     """A SageMaker that knows one job that failed, and notes what it is asked to start."""
 
-    def __init__(self) -> None:
-        self.jobs = {"job-1": EARLIER}
+    def __init__(self, folder: JobFolder) -> None:
+        output = {"S3OutputPath": str(folder.shard_outputs), "KmsKeyId": KEY}
+        self.jobs = {"job-1": EARLIER | {"TransformOutput": output}}
         self.started: list[dict[str, Any]] = []
 
     def describe_transform_job(self, *, TransformJobName: str) -> dict[str, Any]:  # noqa: N803
@@ -68,7 +68,7 @@ def failed_job(clients: AwsClients, documents: Any, folder: JobFolder) -> Any:
     write_job_record(clients.s3, folder, record)
     return SimpleNamespace(
         s3=clients.s3,
-        sagemaker=SageMaker(),
+        sagemaker=SageMaker(folder),
         pricing=None,
         region="us-east-1",
         writing_with=lambda *_: clients,
@@ -121,6 +121,23 @@ def test_machine_and_tags_are_checked_as_those_of_a_first_job(
         plan(failed_job, folder, **changes)
 
 
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("output/job-1/", "job-1 packed nothing"),
+        ("other/job-1/output/", "lies in .*other/job-1/"),
+    ],
+)
+def test_a_job_that_cannot_be_resumed_from_here_is_told(
+    failed_job: Any, folder: JobFolder, output: str, told: str
+) -> None:
+    """A standard job keeps no record, and another prefix holds another job's or none."""
+    place = {"S3OutputPath": f"s3://{folder.root.bucket}/{output}"}
+    failed_job.sagemaker.jobs["job-1"] = EARLIER | {"TransformOutput": place}
+    with pytest.raises(InvalidSettings, match=told):
+        plan(failed_job, folder)
+
+
 def test_what_is_run_again_is_estimated(failed_job: Any, folder: JobFolder) -> None:
     """Documents, minutes and dollars of the rest, before it is paid for."""
     estimate = plan(failed_job, folder).estimate
@@ -140,7 +157,8 @@ def test_a_second_job_does_not_go_on_beside_the_first(failed_job: Any, folder: J
     assert list(list_objects(failed_job.s3, folder.beside("job-3").root)) == []
     with pytest.raises(AwsRefused, match="job-2 goes on with the shards"):
         plan(failed_job, folder, job_name="job-4")
-    failed_job.sagemaker.jobs["job-2"] = EARLIER | {"TransformJobName": "job-2"}
+    jobs = failed_job.sagemaker.jobs
+    jobs["job-2"] = jobs["job-1"] | {"TransformJobName": "job-2"}
     resume(failed_job, plan(failed_job, folder, job_name="job-4"))
     assert read_object(failed_job.s3, folder.heirs.child("job-4")) == b""
 
