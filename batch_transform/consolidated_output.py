@@ -126,10 +126,11 @@ class _Answers:
         folder, form = self._packed_job.folder, FORMATS[self._wanted.output_format]
         with ExitStack() as files:
 
-            def create(place: S3Uri, content_type: str) -> S3ObjectWriter:
-                return files.enter_context(S3ObjectWriter(self._s3, place, content_type))
+            def create(place: S3Uri, content_type: str, **how: bool) -> S3ObjectWriter:
+                return files.enter_context(S3ObjectWriter(self._s3, place, content_type, **how))
 
-            sink = create(folder.predictions(self._wanted.output_format), form.content_type)
+            place = folder.predictions(self._wanted.output_format)
+            sink = create(place, form.content_type, can_be_empty=True)
             errors = create(folder.errors, "application/jsonlines")
             review = create(folder.review, "text/csv")
             writer = form(sink)

@@ -197,14 +197,18 @@ class S3ObjectWriter:
     """
     Write one object of any size in constant memory, by multipart upload.
 
-    The object appears whole when the block ends well; after an exception nothing of it is left,
-    and neither is after a block that wrote nothing, even if there was an object before.
+    The object appears whole when the block ends well; after an exception nothing of it is left.
+    After a block that wrote nothing it is empty if *can_be_empty*, else there is none, even if
+    there was one before.
     """
 
-    def __init__(self, s3: Any, uri: S3Uri, content_type: str) -> None:
+    def __init__(
+        self, s3: Any, uri: S3Uri, content_type: str, *, can_be_empty: bool = False
+    ) -> None:
         self._s3 = s3
         self._place = {"Bucket": uri.bucket, "Key": uri.key}
         self._content_type = content_type
+        self._can_be_empty = can_be_empty
         self._buffer = bytearray()
         self._upload_id: str | None = None
         self._parts: list[dict[str, Any]] = []
@@ -251,7 +255,7 @@ class S3ObjectWriter:
 
     def _complete(self) -> None:
         if self._upload_id is None:
-            if not self._buffer:
+            if not (self._buffer or self._can_be_empty):
                 self._remove_earlier()
                 return
             body = bytes(self._buffer)

@@ -24,6 +24,7 @@ from batch_transform.job_progress import JobProgress, follow_progress
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.outages import Patience
+from batch_transform.output_formats import COLUMNS
 from batch_transform.packed_input import pack
 from batch_transform.prices import HourlyPrice
 from batch_transform.s3_objects import list_objects, read_lines
@@ -281,6 +282,18 @@ def test_a_shard_that_is_wrong_is_no_part_of_a_partial_result(packed_twice: Pack
     summary = packed_twice.consolidate(is_partial=True)
     assert "not answered: 1" in summary["faults"]["shard-00001.jsonl"]
     assert summary["documents"] == packed_twice.record.packed.shards[0].records
+
+
+@pytest.mark.parametrize("output_format", ["json", "jsonl", "csv"])
+def test_a_partial_result_of_nothing_is_a_file_all_the_same(
+    packed: Packed, output_format: str
+) -> None:
+    """The summary names it; whoever reads it finds no answers."""
+    summary = packed.consolidate(is_partial=True, output_format=output_format)
+    assert (summary["documents"], summary["is_complete"]) == (0, False)
+    name = summary["predictions"].rpartition("/")[2]
+    header = ",".join(COLUMNS).encode() + b"\r\n"
+    assert packed.read(name) == {"json": b"[]\n", "jsonl": b"", "csv": header}[output_format]
 
 
 def test_a_failed_job_names_what_it_lost_and_how_to_go_on(packed_twice: Packed) -> None:
