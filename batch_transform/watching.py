@@ -54,10 +54,13 @@ def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:
         terminal.print_summary(summary)
     else:
         terminal.print_job(job)
-    if summary and settings.download_to:
+    if summary is None:
+        outputs = f"the .out files under {job.output_uri}"
+        terminal.say(f"{job_name} packed nothing: no results are made of its answers, {outputs}")
+        return
+    if settings.download_to:
         _download(clients, summary, settings.download_to)
-    if summary:
-        check_complete(summary)
+    check_complete(summary)
 
 
 def follow(clients: AwsClients, job_name: str, patience: Patience) -> TransformJob:

@@ -52,6 +52,7 @@ def test_the_standard_job_answers_each_file_with_a_file(ready_operator: Any) -> 
     done = ready_operator.run("setup_batch_transform.py", "--job-name", name, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"] == "Completed"
+    assert f".out files under s3://{ready_operator.bucket}/output/{name}/" in done.stderr
     outputs = {
         key.removeprefix(f"output/{name}/"): ready_operator.read(key).decode()
         for key in ready_operator.object_keys(f"output/{name}/")
@@ -103,6 +104,13 @@ def test_a_job_is_watched_and_consolidated_from_anywhere(
         )
         assert watched.returncode == 0, watched.stderr
         assert json.loads(watched.stdout)["documents"] == len(LINES_WITH_TEXT)
+    (tmp_path / "file").touch()
+    not_copied = ready_operator.run(
+        "check_batch_transform_status.py",
+        *("--job-name", job_name, "--watch", "--download-to", str(tmp_path / "file" / "results")),
+    )
+    assert not_copied.returncode == 1
+    assert f"{job_name} is done, but its results cannot be copied" in not_copied.stderr
 
 
 def test_a_dry_run_shows_what_a_real_run_sends(ready_operator: Any) -> None:
