@@ -27,10 +27,11 @@ TEXTS_AT_ONCE = 1024
 class Classification:
     """The predictions of some documents, in their order, and the work they took.
 
-    A document whose logits are no numbers has none.
+    A document whose logits are no numbers has none; `missing` says how many these are.
     """
 
-    predictions: list[dict[str, Any] | None]
+    predictions: Sequence[dict[str, Any] | None]
+    missing: int
     tokens: int
     micro_batches: int
 
@@ -57,7 +58,7 @@ class Classifier:
         `is_wanted` says that nobody waits for the answer.
         """
         if not texts:
-            return Classification([], tokens=0, micro_batches=0)
+            return Classification([], missing=0, tokens=0, micro_batches=0)
         progress = Progress(len(texts))
         submission = self._scheduler.submit([], is_wanted, progress)
         counts: list[int] = []
@@ -67,9 +68,10 @@ class Classifier:
             inputs = list(chain.from_iterable(windows))
             progress.count(len(windows), sum(map(len, inputs)))
             self._scheduler.add(submission, inputs)
-        logits = _in_order(submission.result())
+        predictions = self._head.predictions(_in_order(submission.result()), counts)
         return Classification(
-            predictions=list(map(_with_windows, self._head.predictions(logits, counts), counts)),
+            predictions=predictions,
+            missing=predictions.missing,
             tokens=submission.tokens,
             micro_batches=submission.micro_batches,
         )
@@ -80,8 +82,3 @@ def _in_order(answered: Sequence[tuple[MicroBatch, Tensor]]) -> Tensor:
     places = list(chain.from_iterable(micro_batch for micro_batch, _ in answered))
     logits = torch.cat([logits for _, logits in answered])
     return logits[torch.tensor(places).argsort()]
-
-
-def _with_windows(prediction: dict[str, Any] | None, windows: int) -> dict[str, Any] | None:
-    """The prediction, and how many windows its document was read in if they were several."""
-    return prediction if prediction is None or windows == 1 else {**prediction, "windows": windows}

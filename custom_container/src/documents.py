@@ -4,44 +4,44 @@ Knows the fields of a record; knows neither how a body is divided into records n
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 RESERVED_FIELDS = ("predictions", "error")
+# Shared by all records that have none: a body may hold millions.
+NO_FIELDS: dict[str, Any] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """A record that can be classified: its text, and the fields its answer gives back."""
 
     text: str
-    echo: dict[str, Any] = field(default_factory=dict)
+    echo: dict[str, Any] = field(default_factory=lambda: NO_FIELDS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RejectedRecord:
     """A record that cannot be classified: a stable code, a sentence, and the fields given back."""
 
     code: str
     message: str
-    echo: dict[str, Any] = field(default_factory=dict)
+    echo: dict[str, Any] = field(default_factory=lambda: NO_FIELDS)
 
-    @cached_property
+    @property
     def answer(self) -> dict[str, Any]:
         """What the response says in this record's place."""
         return {**self.echo, "error": {"code": self.code, "message": self.message}}
 
 
-# One for all blank lines: of a file's padding, a body may hold millions.
+# One for all blank lines.
 BLANK = RejectedRecord(
     "EmptyDocument", "The document holds no text, so there is nothing to classify."
 )
 Record = Document | RejectedRecord
 
 
-def record_of_text(text: str, echo: dict[str, Any] | None = None) -> Record:
+def record_of_text(text: str, echo: dict[str, Any] = NO_FIELDS) -> Record:
     """A document, unless its text is blank or no text at all."""
-    echo = echo or {}
     if not text.strip():
         return replace(BLANK, echo=echo) if echo else BLANK
     try:
@@ -53,7 +53,7 @@ def record_of_text(text: str, echo: dict[str, Any] | None = None) -> Record:
             "Convert the input to UTF-8, and write characters beyond U+FFFF whole.",
             echo,
         )
-    return Document(text, echo)
+    return Document(text, echo or NO_FIELDS)
 
 
 def record_of_value(value: Any) -> Record:

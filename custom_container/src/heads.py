@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -44,12 +45,10 @@ class Head:
     threshold: float | None = None
     temperature: float = 1.0
 
-    def predictions(self, logits: Tensor, windows: Sequence[int]) -> list[dict[str, Any] | None]:
+    def predictions(self, logits: Tensor, windows: Sequence[int]) -> "Predictions":
         """The answers to documents; document i has `windows[i]` of the logits [windows, labels].
 
-        A document's scores are the mean of its windows' scores. The top_k labels come best first,
-        scores rounded to six places. With a threshold, `predicted_classes` are the labels that
-        reach it, none to all of them. A document whose logits are no numbers has no answer.
+        A document's scores are the mean of its windows' scores.
         """
         # A sigmoid would make a number of infinity.
         logits = logits.masked_fill(~logits.isfinite().all(dim=-1, keepdim=True), math.nan)
@@ -58,14 +57,18 @@ class Head:
         )
         # Equal scores keep the order of their label ids.
         best = scores.sort(descending=True, stable=True).indices
-        return list(map(self._prediction, scores.numpy(), best.numpy()))
+        return Predictions(self, scores.numpy(), best.numpy(), windows)
 
-    def _prediction(
-        self, scores_row: NDArray[Any], best_row: NDArray[Any]
+    def prediction(
+        self, scores: Sequence[float], best: Sequence[int], windows: int
     ) -> dict[str, Any] | None:
-        """The answer of a document from its labels' scores, the ids of the best labels first."""
-        # Python's numbers of one document at a time: those of all would take ten times the memory.
-        scores, best = scores_row.tolist(), best_row.tolist()
+        """The answer of a document from its labels' scores, the ids of the best labels first.
+
+        The top_k labels come best first, scores rounded to six places. With a threshold,
+        `predicted_classes` are the labels that reach it, none to all of them. `"windows"` says in
+        how many the document was read if they were several. A document whose scores are no numbers
+        has no answer.
+        """
         if math.isnan(scores[0]):
             return None
         prediction: dict[str, Any] = {"predicted_class": self.labels[best[0]]}
@@ -77,7 +80,36 @@ class Head:
             {"class": self.labels[label_id], "score": round(scores[label_id], 6)}
             for label_id in best[: self.top_k]
         ]
+        if windows > 1:
+            prediction["windows"] = windows
         return prediction
+
+
+@dataclass(frozen=True)
+class Predictions(Sequence[dict[str, Any] | None]):
+    """The answers to documents in their order, each made when it is asked for.
+
+    All at once would take many times the memory of what they are made from: `scores` [documents,
+    labels], label ids [documents, labels] with the `best` first, and the number of `windows` of
+    each document.
+    """
+
+    head: Head
+    scores: NDArray[Any]
+    best: NDArray[Any]
+    windows: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, document: int) -> dict[str, Any] | None:
+        scores, best = self.scores[document].tolist(), self.best[document].tolist()
+        return self.head.prediction(scores, best, self.windows[document])
+
+    @property
+    def missing(self) -> int:
+        """How many documents have no answer, their logits being no numbers."""
+        return int(np.isnan(self.scores[:, 0]).sum())
 
 
 def head_for(config: PreTrainedConfig, labels: Sequence[str], top_k: int) -> Head:

@@ -5,7 +5,7 @@ told in other modules. Importing it does not import torch, so that a server can 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -30,12 +30,24 @@ NOT_A_NUMBER = RejectedRecord(
 
 @dataclass(frozen=True)
 class Answers:
-    """One JSON object per record, in the records' order, and what they took."""
+    """One JSON object per record, in the records' order, each made when its turn comes."""
 
-    records: list[dict[str, Any]]
-    failed: int
-    tokens: int
-    micro_batches: int
+    records: Sequence[Record]
+    classification: "Classification"
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        predictions = iter(self.classification.predictions)
+        for record in self.records:
+            yield _answer(record, next(predictions) if isinstance(record, Document) else None)
+
+    @property
+    def failed(self) -> int:
+        """How many records have an error instead of a prediction."""
+        rejected = sum(isinstance(record, RejectedRecord) for record in self.records)
+        return rejected + self.classification.missing
 
 
 def model_fn(
@@ -109,18 +121,7 @@ def predict_fn(
     Raises ClientGone as soon as `is_wanted` says that nobody waits for the answers.
     """
     texts = [record.text for record in records if isinstance(record, Document)]
-    classification = batch_predict_fn(texts, model, is_wanted)
-    predictions = iter(classification.predictions)
-    answers = [
-        _answer(record, next(predictions) if isinstance(record, Document) else None)
-        for record in records
-    ]
-    return Answers(
-        records=answers,
-        failed=sum("error" in answer for answer in answers),
-        tokens=classification.tokens,
-        micro_batches=classification.micro_batches,
-    )
+    return Answers(records, batch_predict_fn(texts, model, is_wanted))
 
 
 def _answer(record: Record, prediction: dict[str, Any] | None) -> dict[str, Any]:
@@ -141,4 +142,4 @@ def batch_predict_fn(
 
 def output_fn(answers: Answers, accept: str = JSON_LINES) -> bytes:
     """The response body in the content type `accept`, one of records.WRITERS."""
-    return WRITERS[accept](answers.records)
+    return WRITERS[accept](answers)

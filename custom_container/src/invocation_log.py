@@ -25,11 +25,12 @@ class InvocationLog:
     def answered(self, answers: Answers, started: float) -> None:
         """Tell of an invocation answered 200 that began at `started`, by the clock."""
         counts = {
-            "records": len(answers.records),
+            "records": len(answers),
             "failed": answers.failed,
-            "tokens": answers.tokens,
+            "tokens": answers.classification.tokens,
         }
-        self._tell(200, started, {**counts, "micro_batches": answers.micro_batches})
+        micro_batches = answers.classification.micro_batches
+        self._tell(200, started, {**counts, "micro_batches": micro_batches})
         with self._lock:
             self._totals.update(counts)
 

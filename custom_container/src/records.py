@@ -6,6 +6,7 @@ records at all raises. Knows the wire, and neither HTTP nor models.
 """
 
 import codecs
+import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -46,7 +47,13 @@ def write_lines(answers: Iterable[dict[str, Any]]) -> bytes:
 
     SageMaker's AssembleWith=Line adds that last newline itself.
     """
-    return b"\n".join(map(_json_line, answers))
+    # Joined, all lines would stand beside the body.
+    body = io.BytesIO()
+    for answer in answers:
+        if body.tell():
+            body.write(b"\n")
+        body.write(_json_line(answer))
+    return body.getvalue()
 
 
 # json.dumps would make an encoder a line.

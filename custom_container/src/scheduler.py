@@ -17,6 +17,7 @@ of threads. Knows lengths and turns; knows neither texts nor HTTP.
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,15 @@ def always() -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Share:
+    """What a submission has in one micro-batch: documents, and their places in the submission."""
+
+    places: MicroBatch
+    documents: list["TokenIds"]
+    tokens: int
+
+
 class Submission:
     """One request's way through the device; it may grow while its first documents are computed."""
 
@@ -45,8 +55,8 @@ class Submission:
         self.due = 0
         self._is_wanted = is_wanted
         self._progress = progress
-        self._documents: list[TokenIds] = []
-        self._left: deque[MicroBatch] = deque()
+        self._documents = 0
+        self._left: deque[Share] = deque()
         self._unanswered = 0
         self._answered: list[tuple[MicroBatch, Tensor]] = []
         self._error: Exception | None = None
@@ -65,15 +75,15 @@ class Submission:
         """
         if self._error:
             raise self._error
-        first = len(self._documents)
-        self.tokens += sum(map(len, documents))
-        self.micro_batches += len(micro_batches)
-        self._documents += documents
+        shares = [_share(documents, places, self._documents) for places in micro_batches]
+        self.tokens += sum(share.tokens for share in shares)
+        self.micro_batches += len(shares)
+        self._documents += len(documents)
         self._unanswered += len(documents)
         if self._unanswered:
             self._is_over.clear()
         is_next = not self._left
-        self._left += [[first + place for place in places] for places in micro_batches]
+        self._left += shares
         if is_next:
             self.set_due(computed_tokens)
 
@@ -102,23 +112,23 @@ class Submission:
 
     def next_documents(self) -> list["TokenIds"]:
         """The documents of the next micro-batch."""
-        return [self._documents[place] for place in self._left[0]]
+        return self._left[0].documents
 
     def set_due(self, computed_tokens: int) -> None:
         """Say when the next micro-batch is due, now that so many tokens have been computed."""
         if self._left:
-            self.due = computed_tokens + sum(map(len, self.next_documents()))
+            self.due = computed_tokens + self._left[0].tokens
 
-    def take(self) -> MicroBatch:
-        """The next micro-batch, which is then no longer left."""
+    def take(self) -> Share:
+        """The share in the next micro-batch, which is then no longer left."""
         return self._left.popleft()
 
-    def answer(self, micro_batch: MicroBatch, logits: "Tensor") -> None:
-        """Keep the logits of one micro-batch; those of the last complete the result."""
-        self._answered.append((micro_batch, logits))
-        self._unanswered -= len(micro_batch)
+    def answer(self, share: Share, logits: "Tensor") -> None:
+        """Keep the logits of one share; those of the last complete the result."""
+        self._answered.append((share.places, logits))
+        self._unanswered -= len(share.places)
         if self._progress:
-            self._progress.advance(sum(len(self._documents[place]) for place in micro_batch))
+            self._progress.advance(share.tokens)
         if not self._unanswered:
             self._is_over.set()
 
@@ -127,6 +137,12 @@ class Submission:
         self._left.clear()
         self._error = self._error or error
         self._is_over.set()
+
+
+def _share(documents: Sequence["TokenIds"], places: MicroBatch, first: int) -> Share:
+    """The documents at these places, of which the first has the place `first` in its submission."""
+    chosen = [documents[place] for place in places]
+    return Share([first + place for place in places], chosen, sum(map(len, chosen)))
 
 
 class Scheduler:
@@ -192,13 +208,13 @@ class Scheduler:
                 for submission, _ in shares:
                     submission.fail(error)
             return
-        own_logits = logits.split([len(micro_batch) for _, micro_batch in shares])
+        own_logits = logits.split([len(share.places) for _, share in shares])
         with self._lock:
-            for (submission, micro_batch), own in zip(shares, own_logits, strict=True):
-                submission.answer(micro_batch, own)
+            for (submission, share), own in zip(shares, own_logits, strict=True):
+                submission.answer(share, own)
 
-    def _next_micro_batch(self) -> tuple[list["TokenIds"], list[tuple[Submission, MicroBatch]]]:
-        """The documents to run together, and the submissions that they are the next part of."""
+    def _next_micro_batch(self) -> tuple[list["TokenIds"], list[tuple[Submission, Share]]]:
+        """The documents to run together, and whose share in them is which."""
         documents: list[TokenIds] = []
         shares = []
         self._waiting = [submission for submission in self._waiting if submission.is_waiting()]

@@ -160,7 +160,7 @@ def test_a_document_whose_logits_are_no_numbers_gets_an_error_record():
 
     answers = inference.predict_fn([Document((1,)), Document((0,)), Document((0, 1))], model)
 
-    assert [answer.get("error", {}).get("code") for answer in answers.records] == [
+    assert [answer.get("error", {}).get("code") for answer in answers] == [
         "NotANumber",
         None,
         "NotANumber",

@@ -98,7 +98,7 @@ def test_a_temperature_that_is_none_is_refused(temperature):
 
 
 def test_a_request_takes_little_more_memory_than_its_logits():
-    """Python's numbers would take ten times as much, were they made for all documents at once."""
+    """Answers would take many times as much, were they made for all documents at once."""
     labels = [str(label_id) for label_id in range(1000)]
     logits, windows = torch.zeros(500, 1000), [1] * 500
     tracemalloc.start()
