@@ -126,9 +126,9 @@ def main(
         return
     deploy(clients, stack, plan, confirm)
     outputs = stack.outputs()
+    print_outputs(outputs, as_json=as_json)
     if write_env:
         write_to_env_file("SQS_QUEUE_URL", outputs["QueueUrl"])
-    print_outputs(outputs, as_json=as_json)
 
 
 if __name__ == "__main__":

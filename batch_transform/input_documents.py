@@ -31,6 +31,8 @@ _READERS = 32
 _FILES_AHEAD = 64
 """Small files in memory at most: with the file size above, 64 MiB."""
 _SKIP_BYTES = 1 << 20
+_LONGEST_KEY_BYTES = 1024
+"""Of an S3 object, by S3's user guide."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,25 @@ def check_readable_as_it_is(folder: InputFolder) -> None:
             f"{counted(len(gzipped), 'gzipped file')} under {folder.uri}, {gzipped[0]} first: a "
             "standard job, or one whose input is too large to pack, reads files as they are. "
             "Unpack them, or run the optimized job"
+        )
+
+
+def check_output_keys(folder: InputFolder, output: S3Uri) -> None:
+    """
+    Raise InvalidInput for files whose outputs below *output* S3 would refuse for their names.
+
+    A job that packs nothing names each output by its file, and would end after it was paid for.
+    """
+    too_long = [
+        file.source
+        for file in folder.files
+        if len(f"{output.key}{file.source}.out".encode()) > _LONGEST_KEY_BYTES
+    ]
+    if too_long:
+        raise InvalidInput(
+            f"the outputs of {counted(len(too_long), 'file')}, {too_long[0]} first, would have "
+            f"keys under {output} of more than the {_LONGEST_KEY_BYTES:,} bytes that S3 allows: "
+            "give another --s3-output-prefix or --job-name, or shorten the files' names"
         )
 
 

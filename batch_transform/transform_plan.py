@@ -17,6 +17,7 @@ from batch_transform.errors import InvalidSettings
 from batch_transform.folder_claim import claimed_folder
 from batch_transform.input_documents import (
     InputFolder,
+    check_output_keys,
     check_readable_as_it_is,
     find_input,
 )
@@ -127,6 +128,8 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
         settings = replace(settings, profile=OPTIMIZED_UNPACKED)
     elif settings.profile is STANDARD:
         check_readable_as_it_is(input_folder)
+    if settings.profile is not OPTIMIZED:
+        check_output_keys(input_folder, _output_uri(settings))
     settings = replace(settings, image_uri=pin_digest(clients.ecr, settings.image_uri))
     artifact = _find_artifact(clients, settings)
     create_model, create_transform_job = _requests(
@@ -212,10 +215,14 @@ def _what_job_reads(settings: TransformSettings, input_folder: InputFolder) -> W
     return WhatJobReads(settings.folder.shards if is_packed else input_folder.uri)
 
 
+def _output_uri(settings: TransformSettings) -> S3Uri:
+    folder = settings.folder
+    return folder.root if settings.profile is STANDARD else folder.shard_outputs
+
+
 def _requests(
     settings: TransformSettings, artifact: ModelArtifact, reads: WhatJobReads
 ) -> tuple[Request, Request]:
-    folder, is_standard = settings.folder, settings.profile is STANDARD
     create_model = create_model_request(
         image_uri=settings.image_uri,
         model_data_url=artifact.uri,
@@ -232,7 +239,7 @@ def _requests(
         model_name=create_model["ModelName"],
         input_uri=reads.uri,
         input_is_manifest=reads.is_manifest,
-        output_uri=folder.root if is_standard else folder.shard_outputs,
+        output_uri=_output_uri(settings),
         instance_type=settings.instance_type,
         instance_count=settings.instance_count,
         kms_key_id=settings.kms_key_id,

@@ -104,6 +104,23 @@ def test_a_strict_run_refuses_lines_that_are_not_utf8(ready_operator: Any, scrip
     assert jobs_named(ready_operator, "never-started") == []
 
 
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("case.txt.gz", "1 gzipped file under s3://"),
+        ("a" * 1018, f"the outputs of 1 file, {'a' * 1018} first, would have keys under s3://"),
+    ],
+)
+def test_a_file_that_a_standard_job_cannot_answer_is_refused(
+    ready_operator: Any, file: str, told: str
+) -> None:
+    """It reads files as they are, and names each output by its file: no name may be too long."""
+    ready_operator.aws("s3").put_object(
+        Bucket=ready_operator.bucket, Key=f"input/{file}", Body=b"x\n"
+    )
+    assert told in refused(ready_operator, "setup_batch_transform.py")
+
+
 @BOTH
 def test_a_file_that_is_no_artifact_is_refused(operator: Any, script: str) -> None:
     """Half an upload or another file is not sent to S3."""
