@@ -30,5 +30,5 @@ def report(figures: Sequence[Figure]) -> bool:
     """Print each figure with its bounds; gives whether one is under its floor."""
     for figure in figures:
         bounds = f"floor {figure.floor:g}, goal {figure.goal:g}"
-        print(f"{figure.name:40}{figure.value:>10.3g}  {bounds:30}{figure.verdict}")
+        print(f"{figure.name:40}{figure.value:>10.4g}  {bounds:30}{figure.verdict}")
     return any(figure.verdict == "UNDER" for figure in figures)
