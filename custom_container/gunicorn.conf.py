@@ -28,7 +28,7 @@ _reason_reader, _reason_writer = os.pipe()
 bind = f"0.0.0.0:{_settings.port}"
 workers = max(_gpus, 1)
 worker_class = IdleConnectionsWorker
-# Two more than there are transforms, so that /ping never waits behind an invocation.
+# Two more than there are transforms: who is sent again meets the request that was given up.
 threads = _settings.max_concurrent_transforms + 2
 # ModelClientConfig allows an invocation 3600 s at most; gunicorn must not end one before.
 timeout = 3600
@@ -49,7 +49,9 @@ def pre_fork(server, worker):
 
 
 def post_fork(_server, worker):
-    """Show torch, which is not imported yet, the worker's own GPU only."""
+    """Let the worker end in time, and show torch, not imported yet, the worker's own GPU only."""
+    # The server kills a worker that is still busy then, and it would not tell what it did.
+    worker.cfg.set("graceful_timeout", max(0, worker.cfg.graceful_timeout - 2))
     if _gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(worker.gpu)
 

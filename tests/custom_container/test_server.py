@@ -114,6 +114,26 @@ def test_sigterm_lets_a_request_in_flight_finish_and_exits_zero(container_dir, m
         assert server.exit_code() == 0
 
 
+def test_sigterm_while_a_request_is_stuck_tells_of_the_job_and_exits_zero(
+    container_dir, model_dir, tmp_path
+):
+    """What the worker did is told before the server's patience ends and it is killed."""
+    patience = {"GUNICORN_CMD_ARGS": "--graceful-timeout 3"}
+    with serving(container_dir, model_dir, tmp_path / "log", **patience) as server:
+        server.wait_until_loaded()
+        stuck = server.connection()
+        stuck.putrequest("POST", "/invocations")
+        stuck.putheader("Content-Length", "11")
+        stuck.endheaders(b"unpaid ")
+        assert server.request("GET", "/ping")[0] == 200
+
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.exit_code() == 0
+        stuck.close()
+    assert '{"job": "ended"' in server.log.read_text()
+
+
 def test_a_model_that_cannot_load_ends_the_server_with_the_reason_last(
     container_dir, model_dir, tmp_path
 ):
