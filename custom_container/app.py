@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
 
 from flask import Flask, Response, g, jsonify, request
@@ -30,11 +31,13 @@ from src.errors import (
 from src.inference import input_fn, model_fn, output_fn, predict_fn
 from src.invocation_log import InvocationLog
 from src.records import TEXT, WRITERS
-from src.settings import Settings
+from src.settings import MAX_CONCURRENT_PAYLOAD_IN_MB, Settings
 
 # SageMaker invokes only after a good /ping, so who asks while the model loads asks a worker that
 # follows a lost one, and its few retries would be spent long before the model is there.
 PATIENCE_IN_SECONDS = 300
+# The largest payload of any job; a refused body is read so far, and not kept.
+LARGEST_PAYLOAD_IN_BYTES = MAX_CONCURRENT_PAYLOAD_IN_MB * BYTES_PER_MB
 UTF_8_PARAMETER = re.compile(r';\s*charset="?utf-8"?', re.IGNORECASE)
 STATUS_CODES: dict[type[Exception], int] = {
     UnreadableRequest: 400,
@@ -82,9 +85,9 @@ def create_app(
 
     @app.post("/invocations")
     def invocations() -> Response:
-        classifier = model.get(patience_in_seconds)
-        # Read before anything is refused: a connection with an unread body cannot be used again.
+        # Read before anything is refused: who still sends would see a broken connection instead.
         body = _request_body(settings.max_payload_in_mb)
+        classifier = model.get(patience_in_seconds)
         accept = _response_content_type()
         records = input_fn(body, request.headers.get("Content-Type") or TEXT)
         answers = predict_fn(records, classifier, _client_waits())
@@ -94,7 +97,7 @@ def create_app(
 
     @app.errorhandler(Exception)
     def refuse(error: Exception) -> tuple[Response, int]:
-        status, code, message = _refusal(error, settings)
+        status, code, message = _refusal(error)
         if status == 500:
             app.logger.error("%s", message, exc_info=error)
         if request.endpoint == invocations.__name__:
@@ -104,10 +107,8 @@ def create_app(
     return app
 
 
-def _refusal(error: Exception, settings: Settings) -> tuple[int, str, str]:
+def _refusal(error: Exception) -> tuple[int, str, str]:
     """Status, stable code and sentence for whatever ended a request."""
-    if isinstance(error, RequestEntityTooLarge):
-        error = PayloadTooLarge(settings.max_payload_in_mb)
     if isinstance(error, HTTPException):
         return error.code, error.name.replace(" ", ""), error.description
     if type(error) in STATUS_CODES:
@@ -117,23 +118,48 @@ def _refusal(error: Exception, settings: Settings) -> tuple[int, str, str]:
 
 def _request_body(max_payload_in_mb: int) -> bytes:
     """The whole body, decompressed, and no larger than the job's payload either way."""
-    try:
-        body = request.get_data(cache=False)
-    except (ClientDisconnected, ParseException) as error:
-        # Neither told nor chained: gunicorn's error quotes the body.
-        raise UnreadableRequest(
-            f"Cannot read the body: it broke off, or its chunks are none ({type(error).__name__}). "
-            "Send it again, whole."
-        ) from None
-    if len(body) > max_payload_in_mb * BYTES_PER_MB:
+    body = _received_body(max_payload_in_mb * BYTES_PER_MB)
+    if body is None:
         raise PayloadTooLarge(max_payload_in_mb)
     if request.content_length not in (None, len(body)):
         raise UnreadableRequest(
             f"Cannot read the body: it ended after {len(body)} of the {request.content_length} "
             "bytes that its Content-Length promises. Send it again, whole."
         )
+    transfer_encoding = request.headers.get("Transfer-Encoding", "chunked")
+    if transfer_encoding.lower() != "chunked":
+        raise UnsupportedContentType(
+            f"Cannot read a body of Transfer-Encoding {transfer_encoding!r}, expected chunked or "
+            "none. Name its compression in Content-Encoding."
+        )
     encoding = request.headers.get("Content-Encoding", "")
     return decoded_body(body, encoding, max_payload_in_mb)
+
+
+def _received_body(max_bytes: int) -> bytes | None:
+    """The body as it was sent; None for one of more than `max_bytes`, which is not kept."""
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        body = None
+    except (ClientDisconnected, ParseException) as error:
+        # Neither told nor chained: gunicorn's error quotes the body.
+        raise UnreadableRequest(
+            f"Cannot read the body: it broke off, or its chunks are none ({type(error).__name__}). "
+            "Send it again, whole."
+        ) from None
+    if body is not None and len(body) <= max_bytes:
+        return body
+    _discard_body()
+    return None
+
+
+def _discard_body() -> None:
+    """Read what is left of a refused body, up to the largest that a job sends."""
+    left = LARGEST_PAYLOAD_IN_BYTES
+    with suppress(OSError, ParseException):
+        while left > 0 and (piece := request.environ["wsgi.input"].read(BYTES_PER_MB)):
+            left -= len(piece)
 
 
 def _response_content_type() -> str:

@@ -102,6 +102,14 @@ def test_an_invocation_before_the_model_is_loaded_is_503():
     assert (response.status_code, error_code(response)) == (503, "ModelLoading")
 
 
+def test_a_body_is_read_even_if_the_model_is_not_there():
+    """Who still sends would see a broken connection instead of the 503."""
+    body = io.BytesIO(b"rent")
+    response = Server().client.post("/invocations", input_stream=body, content_length=4)
+
+    assert (response.status_code, body.read()) == (503, b"")
+
+
 def test_a_model_that_cannot_load_is_reported_once_with_its_reason():
     """The one who started loading is told, and /ping never turns 200."""
     failures = []

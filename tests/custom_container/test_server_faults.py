@@ -167,6 +167,57 @@ def test_the_connection_of_a_refused_request_serves_the_next_one(server):
     assert b"HTTP/1.1 200" in received
 
 
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_a_body_far_too_large_is_refused_and_not_cut_off(server, in_chunks):
+    """A client that first sends all of it would otherwise see a broken connection, and no 413."""
+    body = b"r" * (16 * PAYLOAD_IN_BYTES)
+    connection = server.connection()
+    connection.request("POST", "/invocations", iter([body]) if in_chunks else body)
+    refused = connection.getresponse()
+    assert (refused.status, b"PayloadTooLarge" in refused.read()) == (413, True)
+
+    connection.request("GET", "/ping")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_no_part_of_a_refused_body_is_taken_for_a_request(server):
+    """Though all of it reads like requests, only the one behind it is answered."""
+    body = PING * (2 * PAYLOAD_IN_BYTES // len(PING))
+    connection = send_head(server, len(body))
+    connection.sendall(body + PING.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    received = everything(connection)
+
+    assert received.startswith(b"HTTP/1.1 413")
+    assert received.count(b"HTTP/1.1 200") == 1
+
+
+def test_a_body_compressed_by_its_transfer_encoding_is_refused(server):
+    """Nobody would decompress it, and its bytes would be taken for documents."""
+    connection = _send_head(server, "Transfer-Encoding: gzip, chunked", "Content-Type: text/plain")
+    connection.sendall(b"4\r\nrent\r\n0\r\n\r\n")
+
+    assert everything(connection).startswith(b"HTTP/1.1 415")
+
+
+def test_slow_invocations_keep_no_ping_waiting(server):
+    """However many clients send half of a body, or of a head, and nothing more."""
+    slow = [send_head(server, 100) for _ in range(20)]
+    for _ in range(20):
+        slow.append(socket.create_connection(("127.0.0.1", server.port)))
+        slow[-1].sendall(b"POST /invoc")
+    begun = time.monotonic()
+    status, _, _ = server.request("GET", "/ping")
+    took = time.monotonic() - begun
+    for connection in slow:
+        connection.close()
+
+    assert (status, took < PING_LIMIT_IN_SECONDS) == (200, True)
+
+
 def test_idle_connections_hold_no_thread(server):
     """Clients that open connections ahead of need are many more than threads, and delay nobody."""
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
