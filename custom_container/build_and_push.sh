@@ -81,6 +81,15 @@ repository_exists() {
   return 1
 }
 
+# SageMaker runs images of Docker's own format only: neither OCI's, nor an index of several.
+has_dockers_format() {
+  local format
+  format=$(aws ecr describe-images --region "$region" --repository-name "$repository" \
+    --image-ids "imageTag=$tag" --query 'imageDetails[0].imageManifestMediaType' \
+    --output text) || say "ECR did not tell the image's format, which is not checked therefore."
+  [[ $format != *oci* && $format != *list* ]]
+}
+
 # The value of a line of the file, as the scripts read it: in quotes, or up to a remark.
 env_value() {
   local value=${1%$'\r'}
@@ -136,8 +145,11 @@ account=$(aws sts get-caller-identity --region "$region" --query Account --outpu
   fail "AWS knows no such credentials, or no region '$region'. Check both with" \
     "'aws sts get-caller-identity --region $region'."
 
-domain=amazonaws.com
-[[ $region != cn-* ]] || domain=amazonaws.com.cn
+case $region in
+  cn-*) domain=amazonaws.com.cn ;;
+  eusc-*) domain=amazonaws.eu ;;
+  *) domain=amazonaws.com ;;
+esac
 registry=$account.dkr.ecr.$region.$domain
 image=$registry/$repository
 tag=$(content_tag)
@@ -152,12 +164,16 @@ fi
 build=(docker build --platform linux/amd64 --tag "$image:$tag" --tag "$image:latest")
 [[ -z $base_image ]] || build+=(--build-arg "BASE_IMAGE=$base_image")
 [[ -z $torch_index_url ]] || build+=(--build-arg "TORCH_INDEX_URL=$torch_index_url")
-# SageMaker runs amd64 and refuses an image index, which attestations would make of the image.
+# buildx is told to write Docker's format, and where 'docker push' finds it; a docker without buildx
+# does both by itself. Attestations would make an index of the image.
+if docker buildx version >/dev/null 2>&1; then build+=(--load); fi
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1
 run "${build[@]}" . || fail "the build failed."
 run log_in || fail "docker could not log in to $registry."
 run docker push "$image:$tag" || fail "$image:$tag was not pushed."
 run docker push "$image:latest" || fail "$image:latest was not pushed."
+run has_dockers_format || fail "SageMaker refuses the format of $image:$tag, which was pushed." \
+  "Switch docker's containerd image store off, and start again."
 run write_env_file "$image:$tag" ||
   fail "$env_file was not written. Set CONTAINER_IMAGE=$image:$tag there."
 

@@ -18,6 +18,7 @@ case "$1 $2" in
   "sts get-caller-identity") echo 123456789012 ;;
   "ecr describe-repositories")
     [ -n "$REPOSITORY_EXISTS" ] || { echo "$ECR_SAYS" >&2; exit 254; } ;;
+  "ecr describe-images") echo "$FORMAT" ;;
   "ecr get-login-password") echo password ;;
 esac
 [ "aws $2" != "$FAILS" ]
@@ -52,6 +53,7 @@ def build_and_push(container_dir, env_file, tmp_path):
                 "ECR_SAYS": "An error occurred (RepositoryNotFoundException)",
                 "ECR_REPOSITORY": "classifier",
                 "AWS_REGION": "eu-west-1",
+                "FORMAT": "application/vnd.docker.distribution.manifest.v2+json",
                 **environment,
             },
             capture_output=True,
@@ -66,7 +68,14 @@ def build_and_push(container_dir, env_file, tmp_path):
 
 def changes(calls):
     """The calls that change something, by their first words."""
-    reading = ("docker info", "aws sts", "aws configure", "aws ecr describe", "aws ecr get")
+    reading = (
+        "docker info",
+        "docker buildx version",
+        "aws sts",
+        "aws configure",
+        "aws ecr describe",
+        "aws ecr get",
+    )
     return [call for call in calls if not call.startswith(reading)]
 
 
@@ -106,6 +115,35 @@ def test_base_image_and_wheels_can_be_chosen(build_and_push):
     build = changes(calls)[2]
     assert "--build-arg BASE_IMAGE=python:slim" in build
     assert "--build-arg TORCH_INDEX_URL=https://wheels.example/cpu" in build
+
+
+@pytest.mark.parametrize(
+    ("fails", "is_loaded"), [("", True), ("docker buildx", False)], ids=["buildx", "no buildx"]
+)
+def test_what_is_built_can_be_pushed_by_whatever_builder(build_and_push, fails, is_loaded):
+    """buildx may keep what it builds to itself; docker without it knows no such option."""
+    _, calls = build_and_push(FAILS=fails, REPOSITORY_EXISTS="yes")
+
+    build = changes(calls)[0]
+    assert ("--load" in build.split()) == is_loaded
+    assert build.startswith("docker build --platform linux/amd64")
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("cn-north-1", "amazonaws.com.cn"),
+        ("us-gov-west-1", "amazonaws.com"),
+        ("eusc-de-east-1", "amazonaws.eu"),
+    ],
+)
+def test_each_partition_has_its_own_domain(build_and_push, region, domain):
+    """China's and Europe's own clouds are reached under other names; GovCloud is not."""
+    outcome, calls = build_and_push(AWS_REGION=region)
+
+    registry = f"123456789012.dkr.ecr.{region}.{domain}"
+    assert outcome.stdout.startswith(f"{registry}/classifier:")
+    assert f"docker login --username AWS --password-stdin {registry}" in calls
 
 
 def test_the_tag_follows_the_content(build_and_push):
@@ -229,6 +267,31 @@ def test_any_failure_stops_with_a_sentence_and_no_uri(
     assert sentence in outcome.stderr.splitlines()[-1]
     assert f"docker push {IMAGE}:latest" not in calls
     assert not env_file.exists()
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    ],
+)
+def test_an_image_that_sagemaker_refuses_is_not_written_down(build_and_push, env_file, media_type):
+    """CreateModel would refuse its format, long after it was pushed."""
+    outcome, _ = build_and_push(FORMAT=media_type)
+
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert "SageMaker refuses the format" in outcome.stderr.splitlines()[-1]
+    assert not env_file.exists()
+
+
+def test_a_format_that_cannot_be_asked_for_stops_nothing(build_and_push):
+    """The right to push is no right to ask."""
+    outcome, _ = build_and_push(FAILS="aws describe-images", FORMAT="")
+
+    assert outcome.returncode == 0
+    assert "is not checked" in outcome.stderr
 
 
 def test_an_unknown_option_is_a_usage_error(build_and_push):
