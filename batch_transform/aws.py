@@ -6,6 +6,7 @@ alone.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,8 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 from botocore.exceptions import ConnectionError as ConnectionFailed
+from botocore.session import get_session
+from botocore.utils import parse_timestamp
 
 from batch_transform.errors import AwsRefused
 from batch_transform.tags import tag_text
@@ -112,7 +115,7 @@ class AwsClients:
         kms_key_id: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        self._session = boto3.session.Session(region_name=region)
+        self._session = _session(region)
         self._written_with = _writing_params(kms_key_id, tags or {})
 
     @property
@@ -171,6 +174,21 @@ class AwsClients:
 
     def _add_params(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
         return params | self._written_with
+
+
+def _session(region: str | None) -> boto3.session.Session:
+    """Return a session that reads the dates of long listings fast."""
+    core = get_session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
+    return boto3.session.Session(region_name=region, botocore_session=core)
+
+
+def _moment(value: str | float) -> datetime:
+    """Read a date as botocore does, but one of a listing without its tries of several formats,
+    which take the packer a fifteenth of its time."""
+    if isinstance(value, str) and value.endswith("Z"):
+        return datetime.fromisoformat(value)
+    return parse_timestamp(value)
 
 
 def _writing_params(kms_key_id: str | None, tags: Mapping[str, str]) -> dict[str, str]:

@@ -1,9 +1,12 @@
 """Foreign errors become sentences with a remedy."""
 
+from datetime import UTC, datetime
+from io import BytesIO
 from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse, HeadersDict
 from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
@@ -54,6 +57,30 @@ def test_a_bucket_must_lie_where_the_job_runs(s3: Stubber, region: str | None) -
         return
     with pytest.raises(AwsRefused, match="lies in eu-west-1, but SageMaker in us-east-1"):
         check_bucket(s3.client, "legal-documents")
+
+
+LISTING = b"""<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Contents><Key>a.txt</Key>
+<LastModified>2026-11-26T15:08:09.123Z</LastModified></Contents></ListBucketResult>"""
+
+
+def test_the_dates_of_listings_and_of_headers_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 writes them in two formats; both carry their time zone."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    client = AwsClients("us-east-1").s3
+
+    def answer(request: AWSRequest, **_: object) -> AWSResponse:
+        headers = HeadersDict({"last-modified": "Thu, 26 Nov 2026 15:08:09 GMT"})
+        body = BytesIO(LISTING if request.method == "GET" else b"")
+        body.stream = lambda: [body.read()]
+        return AWSResponse(request.url, 200, headers, body)
+
+    client.meta.events.register("before-send.s3", answer)
+    (listed,) = client.list_objects_v2(Bucket="legal-documents")["Contents"]
+    assert listed["LastModified"] == datetime(2026, 11, 26, 15, 8, 9, 123000, UTC)
+    headed = client.head_object(Bucket="legal-documents", Key="a.txt")
+    assert headed["LastModified"] == datetime(2026, 11, 26, 15, 8, 9, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
