@@ -1,6 +1,7 @@
 """The real server, started as SageMaker starts the image, with a real model."""
 
 import json
+import re
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -158,6 +159,14 @@ def test_a_wrong_variable_ends_the_server_with_the_reason_last(container_dir, mo
     assert line.startswith("Cannot start with this environment: TOP_K is 'all', expected a whole")
 
 
-def test_the_log_says_which_forward_pass_was_taken(server):
-    """An operator can see that the fast path is in use."""
-    assert "Packed forward pass" in server.log.read_text()
+def test_the_log_says_on_what_and_how_the_model_runs(server):
+    """An operator can see the device, the precision, the path, and that it is the fast one."""
+    log = server.log.read_text()
+    for told in (
+        r"^Device: .+\.$",
+        r"^Packed forward pass: ",
+        r"^Attention by .+\.$",
+        r"^Precision (fp32|bf16): ",
+        r"^Micro-batches of up to [1-9]\d* tokens\.$",
+    ):
+        assert re.search(told, log, re.MULTILINE), told

@@ -6,6 +6,7 @@ The server answers or refuses each, and goes on.
 import gzip
 import json
 import os
+import select
 import signal
 import socket
 import time
@@ -64,6 +65,16 @@ def _send_head(server, *headers):
     head = ("POST /invocations HTTP/1.1", "Host: localhost", *headers, "", "")
     connection.sendall("\r\n".join(head).encode())
     return connection
+
+
+def send_what_is_taken(connection, body):
+    """Send until the other end takes no more for a while; tell how many bytes it took."""
+    connection.setblocking(False)
+    length = 0
+    while length < len(body) and select.select([], [connection], [], 0.3)[1]:
+        length += connection.send(body[length:])
+    connection.setblocking(True)
+    return length
 
 
 def everything(connection):
@@ -230,6 +241,31 @@ def test_idle_connections_hold_no_thread(server):
     assert everything(idle[50]).startswith(b"HTTP/1.1 200")
     for connection in idle:
         connection.close()
+
+
+def test_bodies_wait_with_their_clients_while_every_thread_is_busy(
+    container_dir, model_dir, tmp_path
+):
+    """The server reads no more of them than it has threads, and each is answered in the end."""
+    body = b'"rent"'.ljust(8 * 2**20)
+    threads = 2 + 1  # for one transform at a time
+    environment = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "8", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "1"}
+    with serving(container_dir, model_dir, tmp_path / "log", **environment) as server:
+        server.wait_until_loaded()
+        head = ("Content-Type: application/json", "Connection: close")
+        read = [send_head(server, len(body), *head) for _ in range(threads)]
+        for connection in read:
+            connection.sendall(body[:-1])
+        waiting = [send_head(server, len(body), *head) for _ in range(5)]
+        sent = [send_what_is_taken(connection, body) for connection in waiting]
+        for connection in read:
+            connection.sendall(body[-1:])
+        for connection, length in zip(waiting, sent, strict=True):
+            connection.sendall(body[length:])
+        statuses = [everything(connection)[:12] for connection in read + waiting]
+
+    assert max(sent) < len(body)
+    assert statuses == [b"HTTP/1.1 200"] * 8
 
 
 def test_a_payload_of_exactly_the_limit_and_one_byte_more(server):
