@@ -5,6 +5,7 @@ A value is taken from its flag, else from the environment, else from `.env`, els
 Knows click; what is drawn on the screen is in terminal.py.
 """
 
+import math
 import os
 import signal
 import sys
@@ -237,6 +238,18 @@ logs_option = option(
 OPTIONS_OF_RESULTS = (*(field.name for field in fields(ResultsWanted)), "download_to")
 """The names of the options that say something of results, and nothing where none are made."""
 
+
+class _Share(click.FloatRange):
+    """A number from 0 to 1; click's range takes `nan`, which lies neither below nor above it."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number; BadParameter for any other."""
+        share = super().convert(value, param, ctx)
+        if math.isnan(share):
+            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
+        return share
+
+
 NOBODY_WATCHES = (
     "--no-wait watches for neither results nor logs; give it to check_batch_transform_status.py "
     "--watch later"
@@ -252,7 +265,7 @@ _RESULTS_OPTIONS = (
     ),
     option(
         "--review-below",
-        type=click.FloatRange(0, 1),
+        type=_Share(0, 1),
         default=0.2,
         help="List documents whose two best classes lie closer than this in review.csv.",
     ),

@@ -67,9 +67,11 @@ def consolidate(
 
     Every packed record must be answered exactly once, in its place. Raises IncompleteOutput
     otherwise and leaves no result, unless a partial one is wanted: then the shards at fault are
-    left out and named in the summary. Running it again writes the same answers. *accounts* tell
-    what this job took, and those that it goes on with.
+    left out and named in the summary. Raises it for outputs that are no shard's, too. Running it
+    again writes the same answers. *accounts* tell what this job took, and those that it goes on
+    with.
     """
+    packed_job.check_outputs_are_its_own(s3)
     faults = packed_job.faults(s3) if wanted.is_partial else {}
     answers = _Answers(s3, packed_job, wanted)
     try:

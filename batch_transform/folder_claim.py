@@ -7,7 +7,7 @@ them back. Knows the claim, `request.json`; knows nothing of what else a run put
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,9 +29,14 @@ _BEGINNING = b'{\n  "claim": '
 
 
 @contextmanager
-def claimed_folder(s3: Any, folder: JobFolder, requests: Mapping[str, Request]) -> Iterator[None]:
+def claimed_folder(
+    s3: Any, folder: JobFolder, requests: Mapping[str, Request]
+) -> Iterator[Callable[[], None]]:
     """
     Write the requests to come into the folder as the first to do so, and hold it for the block.
+
+    What is yielded is to be called before the job is started: it raises AwsRefused if the folder
+    was emptied meanwhile, as by --clean, for the job would read a part of its documents.
 
     Whatever ends the block early, Ctrl-C included, the folder is emptied, but for JobMayRun: what
     a job reads must stay. Raises AwsRefused where another run holds the folder or one around it,
@@ -39,14 +44,25 @@ def claimed_folder(s3: Any, folder: JobFolder, requests: Mapping[str, Request]) 
     as by a dead network, the first failure is told together with what is left.
     """
     claim = new_claim(requests)
+    ours: set[bytes | None] = {claim}
+
+    def check_is_held() -> None:
+        if read_object(s3, folder.request) != claim:
+            raise AwsRefused(
+                f"{folder.root} was emptied while its documents were packed, as by --clean of this "
+                "name: no job was started. Run it again"
+            )
+
     try:
         _claim_free_folder(s3, folder, claim)
-        yield
+        # What lies there without any claim is from now on what this run has written.
+        ours.add(None)
+        yield check_is_held
     except JobMayRun:
         raise
     except BaseException as failure:
         try:
-            _give_back(s3, folder, claim)
+            _give_back(s3, folder, ours)
         except (*AwsError, KeyboardInterrupt):
             raise BatchTransformError(_left(folder, failure)) from failure
         raise
@@ -81,8 +97,8 @@ def asked_in(claim: bytes) -> dict[str, Any]:
     return asked
 
 
-def _give_back(s3: Any, folder: JobFolder, claim: bytes) -> None:
-    if read_object(s3, folder.request) == claim:
+def _give_back(s3: Any, folder: JobFolder, ours: Set[bytes | None]) -> None:
+    if read_object(s3, folder.request) in ours:
         delete_objects(s3, folder.root)
 
 
@@ -106,6 +122,6 @@ def _claim_free_folder(s3: Any, folder: JobFolder, claim: bytes) -> None:
     if not is_free or put_claim(s3, folder, claim) != claim:
         raise AwsRefused(
             f"{folder.root} is in use by another run, or holds what a killed one or somebody else "
-            "left there: choose another --job-name, or look at what is left and remove it with "
+            "left there: choose another --job-name, or remove what a killed run left with "
             "check_batch_transform_status.py --clean"
         )

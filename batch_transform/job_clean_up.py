@@ -9,6 +9,7 @@ from typing import Any
 
 from batch_transform.aws import AwsClients
 from batch_transform.errors import AwsRefused
+from batch_transform.folder_claim import is_claimed
 from batch_transform.job_heirs import check_unread
 from batch_transform.naming import JobFolder
 from batch_transform.s3_objects import (
@@ -45,7 +46,7 @@ def find_leftovers(clients: AwsClients, folder: JobFolder, job: TransformJob | N
     Find what may go: the shards of a job that ended; all of a run that never became a job.
 
     Raises AwsRefused while the job or one that goes on with it runs, as it would lose its input,
-    and where there is neither a job nor a folder of that name.
+    where there is neither a job nor a folder of that name, and where what lies there is no job's.
     """
     if job and not job.is_final:
         raise AwsRefused(f"{job.name} is {job.status}: wait for its end, or stop it first")
@@ -57,6 +58,11 @@ def find_leftovers(clients: AwsClients, folder: JobFolder, job: TransformJob | N
             f"nothing to clean: SageMaker has no job {folder.job_name} in this region, and no run "
             f"left a folder {folder.root}. Check the name, AWS_REGION, --s3-bucket and "
             "--s3-output-prefix; --list-jobs shows the names of jobs"
+        )
+    if found and not is_claimed(clients.s3, folder):
+        raise AwsRefused(
+            f"{folder.root} holds files but no request.json of a job: they are somebody else's and "
+            "stay. Check the name, --s3-bucket and --s3-output-prefix"
         )
     return Leftovers(
         folder=folder,

@@ -103,11 +103,12 @@ def resume(clients: AwsClients, resumption: Resumption) -> None:
     """Start the new job; whatever fails, its folder is emptied again unless the job may run."""
     folder, record = resumption.packed_job.folder, resumption.packed_job.record
     s3 = clients.writing_with(resumption.kms_key_id, record.tags).s3
-    with claimed_folder(s3, folder, resumption.requests()):
+    with claimed_folder(s3, folder, resumption.requests()) as check_is_held:
         add_heir(s3, resumption.packed_job.packed_in, record.job_name)
         check_unread(clients, resumption.packed_job.packed_in, besides=record.job_name)
         write_manifest(s3, folder.manifest, resumption.manifest())
         write_job_record(s3, folder, record)
+        check_is_held()
         start_job(clients.sagemaker, resumption.create_transform_job)
 
 

@@ -43,9 +43,18 @@ class PackedJob:
 
     def outputs(self, s3: Any) -> dict[str, S3Uri]:
         """Return where each shard's output lies, by the shard's name; the newest job's wins."""
-        places = [self.folder.beside(name).shard_outputs for name in self.record.resumes]
-        found = [self._outputs_below(s3, place) for place in [*places, self.folder.shard_outputs]]
+        found = [self._outputs_below(s3, place) for place in self._output_places()]
         return {name: uri for outputs in found for name, uri in outputs.items()}
+
+    def check_outputs_are_its_own(self, s3: Any) -> None:
+        """Raise IncompleteOutput for outputs of no shard, or a second one of a shard, by name."""
+        places = self._output_places()
+        if foreign := [str(uri) for place in places for uri in self._foreign_outputs(s3, place)]:
+            raise IncompleteOutput(
+                f"{counted(len(foreign), 'output')} that no packed shard has: "
+                f"{', '.join(foreign[:_SHOWN])}. Somebody else put them there: look at them, "
+                "remove them and consolidate again"
+            )
 
     def own_outputs(self, s3: Any) -> dict[str, S3Uri]:
         """Return where the outputs lie that this job wrote, none of those it goes on with."""
@@ -56,6 +65,16 @@ class PackedJob:
         folders = ((name, self.folder.beside(name).root) for name in self.record.resumes)
         writers = (name for name, root in folders if root.covers(output))
         return next(writers, self.record.job_name)
+
+    def _output_places(self) -> list[S3Uri]:
+        earlier = [self.folder.beside(name).shard_outputs for name in self.record.resumes]
+        return [*earlier, self.folder.shard_outputs]
+
+    def _foreign_outputs(self, s3: Any, place: S3Uri) -> Iterator[S3Uri]:
+        expected = set(self._outputs_below(s3, place).values())
+        for found in list_objects(s3, place):
+            if found.uri.key.endswith(".out") and found.uri not in expected:
+                yield found.uri
 
     def _outputs_below(self, s3: Any, place: S3Uri) -> dict[str, S3Uri]:
         """

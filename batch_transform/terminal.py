@@ -189,6 +189,9 @@ def print_summary(summary: dict[str, Any]) -> None:
         table.add_row(f"[red]not classified: {code}[/]", f"{count:,}", f"{share:.1%}", "")
     _answer.print(table)
     say(_bill(summary))
+    if left_out := summary["left_out"]:
+        told = ", ".join(f"{counted(count, 'line')} {code}" for code, count in left_out.items())
+        say(f"left out before the job: {told}; see left_out.jsonl")
     if summary["review"]["documents"]:
         doubtful = counted(summary["review"]["documents"], "document")
         say(f"to be read first: {doubtful}, see review.csv")

@@ -32,6 +32,8 @@ _ASSUMED_ON_A_CPU = 700
 """For an xlarge, two cores: what this project's bf16 path reaches there, less a margin."""
 
 
+_LEAST_WORK_IN_SECONDS = 10
+"""A job of a few documents measures how a machine warms up, and micro-batches that are not full."""
 _NOT_UNDERSTOOD = (AttributeError, ArithmeticError, LookupError, TypeError, ValueError)
 """What reading a summary ends in that another program, or half a copy, has left."""
 
@@ -57,6 +59,8 @@ def _measured(summary: dict[str, Any], instance_type: str) -> Throughput | None:
     """Return what a job's summary tells of a machine, if anything."""
     is_like = summary.get("instance_type") == instance_type
     if not (is_like and summary.get("tokens_per_second") and summary.get("characters")):
+        return None
+    if summary["tokens"] / summary["tokens_per_second"] < _LEAST_WORK_IN_SECONDS:
         return None
     return Throughput(
         tokens_per_second=float(summary["tokens_per_second"]),

@@ -175,7 +175,7 @@ def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> d
     them as they are.
     """
     clients = clients.writing_with(plan.kms_key_id, plan.tags)
-    with claimed_folder(clients.s3, plan.folder, plan.requests()):
+    with claimed_folder(clients.s3, plan.folder, plan.requests()) as check_is_held:
         if plan.owes_record:
             packed = _pack(clients, plan, progress)
             write_job_record(clients.s3, plan.folder, _record(plan, packed))
@@ -188,6 +188,7 @@ def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> d
             write_manifest(clients.s3, plan.folder.manifest, manifest)
         upload(clients.s3, plan.artifact, progress)
         ensure_model(clients.sagemaker, plan.create_model)
+        check_is_held()
         start_job(clients.sagemaker, plan.create_transform_job)
     return left_out
 

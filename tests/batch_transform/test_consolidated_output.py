@@ -27,7 +27,7 @@ from batch_transform.outages import Patience
 from batch_transform.output_formats import COLUMNS
 from batch_transform.packed_input import pack
 from batch_transform.prices import HourlyPrice
-from batch_transform.s3_objects import list_objects, read_lines
+from batch_transform.s3_objects import list_objects, put_object, read_lines
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob
 
@@ -465,6 +465,16 @@ def test_anything_but_one_answer_each_is_refused(packed: Packed, damage: Any, to
     with pytest.raises(IncompleteOutput, match=told):
         packed.consolidate()
     assert packed.left() == set()
+
+
+@pytest.mark.parametrize("name", ["shard-00099.jsonl.out", "again/shard-00000.jsonl.out"])
+def test_an_output_that_is_nobodys_is_named(packed: Packed, name: str) -> None:
+    """Of no shard, or a second one of a shard; the results are then not known to be the job's."""
+    packed.answer_all()
+    place = packed.folder.shard_outputs.child(name)
+    put_object(packed.clients.s3, place, b"{}\n", "text/plain")
+    with pytest.raises(IncompleteOutput, match=rf"1 output that no packed shard has: .*{name}"):
+        packed.consolidate()
 
 
 def test_a_shard_without_output_is_named(packed: Packed) -> None:

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from batch_transform.aws import AwsClients
 from batch_transform.errors import AwsRefused
+from batch_transform.folder_claim import new_claim
 from batch_transform.job_clean_up import clean_up, find_leftovers
 from batch_transform.job_heirs import add_heir, check_unread
 from batch_transform.naming import JobFolder, S3Uri
@@ -29,7 +30,7 @@ JOB = TransformJob(
     started_at=None,
     ended_at=None,
 )
-KEYS = ("job.json", "input/shard-00000.jsonl", "output/shard-00000.jsonl.out")
+KEYS = ("job.json", "input/shard-00000.jsonl", "output/shard-00000.jsonl.out", "request.json")
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def used_folder(clients: AwsClients, folder: JobFolder) -> JobFolder:
     """A folder with a shard, an output and an unfinished upload."""
     for key in KEYS:
         place = folder.root.child(key)
-        clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=b"x")
+        clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=new_claim({}))
     place = folder.predictions()
     clients.s3.create_multipart_upload(Bucket=place.bucket, Key=place.key)
     return folder
@@ -55,11 +56,16 @@ def test_a_job_that_ended_loses_its_packed_texts_alone(
     """Answers and the record stay; the parts of an upload that was cut off go."""
     leftovers = find_leftovers(clients, used_folder, JOB)
     assert str(leftovers) == (
-        f"1 packed shard (1 byte) under {used_folder.shards} and 1 unfinished upload"
+        f"1 packed shard ({len(new_claim({}))} bytes) under {used_folder.shards} and "
+        "1 unfinished upload"
     )
     clean_up(clients.s3, leftovers)
     assert unfinished_uploads(clients.s3, used_folder.root) == []
-    assert left(clients, used_folder) == ["job.json", "output/shard-00000.jsonl.out"]
+    assert left(clients, used_folder) == [
+        "job.json",
+        "output/shard-00000.jsonl.out",
+        "request.json",
+    ]
 
 
 def test_a_run_that_never_became_a_job_goes_whole(
@@ -68,6 +74,20 @@ def test_a_run_that_never_became_a_job_goes_whole(
     """Then its name is free again."""
     clean_up(clients.s3, find_leftovers(clients, used_folder, None))
     assert left(clients, used_folder) == []
+
+
+@pytest.mark.parametrize("job", [None, JOB])
+def test_files_that_are_no_jobs_stay(
+    clients: AwsClients, used_folder: JobFolder, job: TransformJob | None
+) -> None:
+    """A folder of anybody may bear the name that was typed, and a request.json of its own."""
+    clients.s3.delete_object(Bucket=used_folder.request.bucket, Key=used_folder.request.key)
+    with pytest.raises(AwsRefused, match=r"no request.json of a job: they are somebody else's"):
+        find_leftovers(clients, used_folder, job)
+    place = used_folder.request
+    clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=b"{}")
+    with pytest.raises(AwsRefused, match="somebody else's"):
+        find_leftovers(clients, used_folder, job)
 
 
 def test_a_name_that_nothing_bears_is_told(clients: AwsClients, used_folder: JobFolder) -> None:

@@ -36,9 +36,9 @@ MEGABYTE = 1 << 20
 MEASURED = {
     "job_name": "job-0",
     "instance_type": "ml.g5.xlarge",
-    "tokens": 100,
+    "tokens": 1_000_000,
     "tokens_per_second": 12_345.0,
-    "characters": 500,
+    "characters": 5_000_000,
 }
 """What the summary of an earlier job says of its machine."""
 
@@ -267,6 +267,16 @@ def test_an_earlier_job_on_the_same_machine_tells_the_speed(
     assert measured == Throughput(12_345.0, CHARACTERS_PER_TOKEN, "as measured in job-0")
 
 
+def test_a_job_of_a_few_documents_tells_no_speed(clients: AwsClients, bucket: str) -> None:
+    """Eight seconds are warming up; the estimate of a large job must not rest on that."""
+    summary = json.dumps(MEASURED | {"tokens": 100_000, "characters": 500_000}).encode()
+    clients.s3.put_object(Bucket=bucket, Key="output/job-0/summary.json", Body=summary)
+    jobs = Answers({"TransformJobSummaries": [{"TransformJobName": "job-0"}]})
+    account = SimpleNamespace(s3=clients.s3, sagemaker=jobs)
+    measured = expected_throughput(account, S3Uri(bucket, "output/"), "ml.g5.xlarge")
+    assert measured.basis == "assumed"
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
@@ -275,7 +285,7 @@ def test_an_earlier_job_on_the_same_machine_tells_the_speed(
         b"[1]",
         b'{"instance_type": "ml.g5.xlarge", "tokens_per_second": 1, "chara',
         b'{"instance_type": "ml.g5.xlarge", "tokens_per_second": "fast", "characters": 5}',
-        b'{"instance_type": "ml.g5.xlarge", "tokens_per_second": 1, "characters": 5, "tokens": 0}',
+        b'{"instance_type": "ml.g5.xlarge", "tokens_per_second": 1, "characters": 5, "tokens": []}',
     ],
 )
 def test_a_damaged_summary_is_named_and_passed_over(

@@ -12,7 +12,7 @@ from batch_transform.aws import AwsClients
 from batch_transform.errors import AwsRefused, BatchTransformError, JobMayRun, WatchInterrupted
 from batch_transform.folder_claim import claimed_folder
 from batch_transform.naming import JobFolder, S3Uri
-from batch_transform.s3_objects import list_objects, put_object
+from batch_transform.s3_objects import delete_objects, list_objects, put_object
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.transform_job import start_job
 from batch_transform.transform_profiles import OPTIMIZED
@@ -165,6 +165,24 @@ def test_a_second_run_of_the_name_touches_nothing(clients: AwsClients, folder: J
         with pytest.raises(AwsRefused, match="in use by another run"):
             second_run()
         assert len(keys(clients.s3, folder)) == 1
+
+
+def test_a_folder_that_was_emptied_meanwhile_starts_no_job(
+    clients: AwsClients, folder: JobFolder
+) -> None:
+    """What was packed after that goes too: it is the run's own, though no claim says so."""
+    place = folder.shards.child("shard-00002.jsonl")
+
+    def run() -> None:
+        with claimed_folder(clients.s3, folder, {"CreateTransformJob": REQUEST}) as check_is_held:
+            check_is_held()
+            delete_objects(clients.s3, folder.root)
+            clients.s3.put_object(Bucket=place.bucket, Key=place.key, Body=b"{}")
+            check_is_held()
+
+    with pytest.raises(AwsRefused, match="was emptied while its documents were packed"):
+        run()
+    assert keys(clients.s3, folder) == []
 
 
 def test_no_folder_is_claimed_inside_another(clients: AwsClients, folder: JobFolder) -> None:

@@ -10,6 +10,7 @@ SUMMARY = {
     "documents": 5_000_000,
     "classes": {"Debt": {"documents": 4_998_000, "mean_confidence": 0.9}},
     "errors": {"EmptyDocument": 2_000},
+    "left_out": {},
     "review": {"documents": 0},
     "predictions": "s3://b/out/job-1/predictions.json",
 }
@@ -29,6 +30,17 @@ def test_the_bill_is_told_with_the_results(
     """The estimate came before; this is what became of it, on stderr like all remarks."""
     print_summary(SUMMARY | account)
     assert told in capsys.readouterr().err
+
+
+def test_lines_that_were_never_sent_are_told_with_the_results(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    """Whoever comes later than the packing learns of them, too."""
+    left_out = {"EmptyDocument": 2, "InvalidEncoding": 1}
+    bill = {"billed_seconds": 1, "dollars": 0.1, "jobs": [{}]}
+    print_summary(SUMMARY | bill | {"left_out": left_out})
+    told = capsys.readouterr().err
+    assert "left out before the job: 2 lines EmptyDocument, 1 line InvalidEncoding; see" in told
 
 
 def test_a_terminal_is_not_made_to_obey_a_key(capsys: pytest.CaptureFixture) -> None:

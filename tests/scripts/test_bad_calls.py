@@ -62,6 +62,13 @@ def test_an_empty_prefix_is_refused(ready_operator: Any, script: str) -> None:
     assert "there are no documents under s3://" in refused(ready_operator, script)
 
 
+def test_a_margin_that_is_no_number_is_refused(ready_operator: Any) -> None:
+    """JSON has no word for it, and no document lies below or above it."""
+    script = "setup_optimized_batch_transform.py"
+    told = refused(ready_operator, script, "--review-below", "nan", code=2)
+    assert "nan is not in the range 0<=x<=1" in told
+
+
 @BOTH
 def test_a_bucket_that_is_not_there_is_named(ready_operator: Any, script: str) -> None:
     """The name is quoted, with what to do."""
