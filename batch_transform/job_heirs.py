@@ -5,13 +5,14 @@ Each leaves its name, as an empty object, in the folder of the job that packed t
 folder tells, on any machine, for whom it is kept.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from batch_transform.aws import AwsClients
 from batch_transform.errors import AwsRefused
 from batch_transform.naming import JobFolder
-from batch_transform.s3_objects import exists_in_s3, list_objects, put_object
+from batch_transform.s3_objects import exists_in_s3, list_objects, put_object, read_object
 from batch_transform.transform_job import find_job
 
 
@@ -30,6 +31,15 @@ def check_unread(clients: AwsClients, packed_in: JobFolder, besides: str = "") -
     for name in _heirs(clients.s3, packed_in):
         if name != besides and (doing := _doing(clients, packed_in.beside(name), name)):
             raise AwsRefused(f"{name} goes on with the shards in {packed_in.shards} and {doing}")
+
+
+def heir_at_the_end(s3: Any, packed_in: JobFolder) -> str | None:
+    """Return the name of a job that went on with these shards until all were answered."""
+    for name in _heirs(s3, packed_in):
+        summary = read_object(s3, packed_in.beside(name).summary)
+        if summary and json.loads(summary).get("is_complete"):
+            return name
+    return None
 
 
 def _heirs(s3: Any, packed_in: JobFolder) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from batch_transform.consolidated_output import ResultsWanted, consolidate, ways_to_go_on
 from batch_transform.errors import JobFailed
 from batch_transform.job_account import JobAccount
+from batch_transform.job_heirs import heir_at_the_end
 from batch_transform.job_progress import count_outputs, outputs_expected
 from batch_transform.job_record import read_job_record
 from batch_transform.naming import JobFolder, S3Uri
@@ -65,17 +66,26 @@ def _check_completed(s3: Any, job: TransformJob, packed_job: PackedJob | None) -
         answered = packed_job.outputs(s3)
         lost = [shard for shard in packed_job.record.packed.shards if shard.name not in answered]
         shards = packed_job.record.packed.shards
-        raise JobFailed(_told(str(error), job.name, lost, len(shards))) from None
+        heir = heir_at_the_end(s3, packed_job.packed_in)
+        ways_out = [_where_it_ended(heir)] if heir else ways_to_go_on(job.name)
+        raise JobFailed(_told(str(error), job.name, lost, len(shards), ways_out)) from None
 
 
-def _told(reason: str, job_name: str, lost: list[Shard], shards: int) -> str:
+def _where_it_ended(heir: str) -> str:
+    return (
+        f"{heir} went on with it and has all answers: check_batch_transform_status.py --watch "
+        f"--job-name {heir}"
+    )
+
+
+def _told(reason: str, job_name: str, lost: list[Shard], shards: int, ways_out: list[str]) -> str:
     return "\n".join(
         [
             reason,
             f"answered and kept: {shards - len(lost)} of {counted(shards, 'shard')}; not answered:",
             *map(str, lost[:_SHARDS_SHOWN]),
             f"look what happened: check_batch_transform_status.py --job-name {job_name} --logs",
-            *ways_to_go_on(job_name),
+            *ways_out,
         ]
     )
 

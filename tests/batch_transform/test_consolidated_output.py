@@ -18,6 +18,7 @@ from batch_transform.errors import IncompleteOutput, InvalidSettings, JobFailed
 from batch_transform.input_documents import find_input
 from batch_transform.input_manifest import manifest_of, write_manifest
 from batch_transform.job_account import JobAccount, account_of
+from batch_transform.job_heirs import add_heir
 from batch_transform.job_logs import WorkDone
 from batch_transform.job_outcome import finish_job
 from batch_transform.job_progress import JobProgress, follow_progress
@@ -317,6 +318,23 @@ def test_a_failed_job_names_what_it_lost_and_how_to_go_on(packed_twice: Packed) 
     partial = finish_job(packed_twice.clients.s3, failed, ResultsWanted(is_partial=True))
     assert partial["status"] == "Failed"
     assert list(list_objects(packed_twice.clients.s3, packed_twice.folder.shards)) != []
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_failed_job_names_the_one_that_answered_the_rest(
+    packed_twice: Packed, is_complete: bool
+) -> None:
+    """Resuming it again would find nothing to do, or another's shards gone."""
+    write_job_record(packed_twice.clients.s3, packed_twice.folder, packed_twice.record)
+    add_heir(packed_twice.clients.s3, packed_twice.folder, "job-2")
+    place = packed_twice.folder.beside("job-2").summary
+    summary = json.dumps({"is_complete": is_complete}).encode()
+    put_object(packed_twice.clients.s3, place, summary, "application/json")
+    failed = replace(JOB, status="Failed", output_uri=packed_twice.folder.shard_outputs)
+    with pytest.raises(JobFailed) as told:
+        finish_job(packed_twice.clients.s3, failed)
+    assert ("--resume job-1" in str(told.value)) != is_complete
+    assert ("job-2 went on with it and has all answers" in str(told.value)) == is_complete
 
 
 def test_every_wrong_shard_is_named(packed_twice: Packed) -> None:
