@@ -28,7 +28,7 @@ class InputFile:
     @property
     def is_gzipped(self) -> bool:
         """Tell whether its bytes are compressed; its name says so."""
-        return self.source.endswith(".gz")
+        return self.source.lower().endswith(".gz")
 
 
 class FileList(Sequence[InputFile]):

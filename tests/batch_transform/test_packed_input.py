@@ -221,16 +221,15 @@ def test_an_input_of_unreadable_lines_alone_is_refused(
         pack_all(clients, documents.put(a=b"\xff\n"), folder)
 
 
+@pytest.mark.parametrize("name", ["a.txt.gz", "A.TXT.GZ"])
 def test_gzipped_files_are_read_as_what_they_hold(
-    clients: AwsClients, documents: Any, folder: JobFolder
+    clients: AwsClients, documents: Any, folder: JobFolder, name: str
 ) -> None:
     """The name stays the user's own, and so do the line numbers."""
-    documents.put_key("input/a.txt.gz", gzip.compress(b"one\n\nthree\n"))
+    documents.put_key(f"input/{name}", gzip.compress(b"one\n\nthree\n"))
     pack_all(clients, documents.uri, folder)
-    assert [(r["source"], r["line"]) for r in packed_records(clients, folder)] == [
-        ("a.txt.gz", 1),
-        ("a.txt.gz", 3),
-    ]
+    records = packed_records(clients, folder)
+    assert [(r["source"], r["line"]) for r in records] == [(name, 1), (name, 3)]
 
 
 @pytest.mark.parametrize(
