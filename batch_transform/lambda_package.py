@@ -1,9 +1,9 @@
 """
 The functions' code as a zip: the handler and the modules it imports, found by reading its imports.
 
-The same sources give the same bytes on any machine, so its digest names it and unchanged code is
-no new deployment. Nothing is compressed: what zlib makes differs from version to version. Knows
-nothing of AWS.
+The digest of the sources names it, so unchanged code is no new deployment from any machine; the
+zip's own digest would not do, since what zlib makes differs from version to version. Knows nothing
+of AWS.
 """
 
 import ast
@@ -22,28 +22,33 @@ _READABLE_BY_ALL = 0o644 << 16
 
 @dataclass(frozen=True)
 class LambdaPackage:
-    """A zip in memory, and the paths in it."""
+    """A zip in memory, the name that its sources give it, and the paths in it."""
 
     body: bytes
+    file_name: str
     files: list[str]
-
-    @property
-    def file_name(self) -> str:
-        """A name made of the content."""
-        return f"{hashlib.sha256(self.body).hexdigest()[:16]}.zip"
 
 
 def build_lambda_package(root: Path) -> LambdaPackage:
     """Return the zip of the handler that lies in *root*; its owner, mode and time stay out."""
-    files = _files_needed(root)
+    sources = {file: (root / file).read_bytes() for file in _files_needed(root)}
+    return LambdaPackage(_zip_of(sources), f"{_digest_of(sources)}.zip", list(sources))
+
+
+def _zip_of(sources: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for file in files:
+        for file, source in sources.items():
             entry = zipfile.ZipInfo(file, date_time=_EARLIEST_TIME)
             entry.create_system = 3  # the mode is Unix's, whatever this machine runs
             entry.external_attr = _READABLE_BY_ALL
-            archive.writestr(entry, (root / file).read_bytes())
-    return LambdaPackage(buffer.getvalue(), files)
+            archive.writestr(entry, source, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _digest_of(sources: dict[str, bytes]) -> str:
+    digests = [f"{hashlib.sha256(source).hexdigest()} {file}" for file, source in sources.items()]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]
 
 
 def _files_needed(root: Path) -> list[str]:

@@ -51,6 +51,15 @@ def test_a_changed_module_makes_another_name(copied_tree: Path) -> None:
     assert build_lambda_package(copied_tree).file_name != before
 
 
+def test_another_compression_makes_the_same_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What zlib makes differs from version to version; that is no reason to deploy."""
+    before = build_lambda_package(ROOT)
+    monkeypatch.setattr(zipfile, "ZIP_DEFLATED", zipfile.ZIP_BZIP2)
+    package = build_lambda_package(ROOT)
+    assert package.body != before.body
+    assert package.file_name == before.file_name
+
+
 def test_a_module_of_the_scripts_alone_makes_no_other_name(copied_tree: Path) -> None:
     """What the functions do not import is neither in the zip nor a reason to deploy."""
     before = build_lambda_package(copied_tree)
