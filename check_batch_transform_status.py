@@ -35,7 +35,8 @@ from batch_transform.watching import WatchSettings, show_last_lines, watch
     "--consolidate",
     "watching",
     is_flag=True,
-    help="Follow it to its end, then consolidate its answers, if that was not done.",
+    help="Follow it to its end, then consolidate its answers, if that was not done; results are as "
+    "its start asked for them, but for what is typed here.",
 )
 @option("--stop", "stopping", is_flag=True, help="Stop it; what is finished stays in S3.")
 @option("--partial", "is_partial", is_flag=True, help="With --watch: take the answers there are.")

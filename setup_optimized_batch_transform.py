@@ -7,7 +7,6 @@ import click
 from batch_transform.command_line import (
     FILLED_TEXT,
     NOBODY_WATCHES,
-    OPTIONS_OF_RESULTS,
     dispensing_with,
     option,
     refuse_typed,
@@ -42,7 +41,7 @@ def main(**options: Any) -> None:
         reason = f"--resume takes Model and documents as {options['resumed_job']} had them"
         refuse_typed(SETTLED_BY_THE_RESUMED_JOB, reason)
     if not options["wait"]:
-        refuse_typed([*OPTIONS_OF_RESULTS, "shows_logs"], NOBODY_WATCHES)
+        refuse_typed(["download_to", "shows_logs"], NOBODY_WATCHES)
     start_transform(OPTIMIZED, **options)
 
 

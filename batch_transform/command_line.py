@@ -22,9 +22,9 @@ from dotenv import load_dotenv, set_key
 
 from batch_transform import terminal
 from batch_transform.aws import AwsError, explain
-from batch_transform.consolidated_output import ResultsWanted
 from batch_transform.errors import BatchTransformError, InvalidSettings
 from batch_transform.output_formats import FORMATS
+from batch_transform.results_wanted import ResultsWanted
 from batch_transform.transform_profiles import TransformProfile
 from batch_transform.watching import WatchSettings
 
@@ -88,11 +88,16 @@ def refuse_typed(names: Sequence[str], reason: str) -> None:
     typed = [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name in names
-        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        if parameter.name in names and _is_typed(parameter.name)
     ]
     if typed:
         raise click.UsageError(f"{', '.join(typed)}: {reason}")
+
+
+def _is_typed(name: str) -> bool:
+    """Tell whether the command's option of this name was typed, not taken from elsewhere."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
 
 
 def dispensing_with(names: Sequence[str]) -> Callable[..., Any]:
@@ -235,7 +240,8 @@ logs_option = option(
     help="Show the container's last log lines; of a job that is followed, if it fails.",
 )
 
-OPTIONS_OF_RESULTS = (*(field.name for field in fields(ResultsWanted)), "download_to")
+_WANTS = [field.name for field in fields(ResultsWanted)]
+OPTIONS_OF_RESULTS = (*_WANTS, "download_to")
 """The names of the options that say something of results, and nothing where none are made."""
 
 
@@ -251,8 +257,7 @@ class _Share(click.FloatRange):
 
 
 NOBODY_WATCHES = (
-    "--no-wait watches for neither results nor logs; give it to check_batch_transform_status.py "
-    "--watch later"
+    "--no-wait waits for no end; give it to check_batch_transform_status.py --watch later"
 )
 """Why options of a job's end are refused beside --no-wait."""
 
@@ -269,12 +274,16 @@ _RESULTS_OPTIONS = (
         default=0.2,
         help="List documents whose two best classes lie closer than this in review.csv.",
     ),
-    option("--with-text", is_flag=True, help="Put the documents' texts into the results."),
     option(
-        "--keep-shards",
+        "--with-text/--without-text",
+        default=False,
+        help="Put the documents' texts into the results.",
+    ),
+    option(
+        "--keep-shards/--delete-shards",
         "keeps_shards",
-        is_flag=True,
-        help="Do not delete the packed texts once every answer is verified.",
+        default=False,
+        help="Keep the packed texts once every answer is verified.",
     ),
     option(
         "--download-to",
@@ -289,14 +298,16 @@ def results_options(command: Callable) -> Callable:
     """
     Add the options of what is wanted of a job's answers, which arrive as one `results`.
 
-    Stands next to the function: it takes in `--json`, and `--partial` where there is one.
+    What is not typed is as the job's start had it, or by default. Stands next to the function: it
+    takes in `--json`, and `--partial` where there is one.
     """
 
     @wraps(command)
     def with_watch_settings(**values: Any) -> Any:
-        names = {field.name for field in fields(ResultsWanted)} & values.keys()
+        wants = {name: values.pop(name) for name in _WANTS}
         results = WatchSettings(
-            wanted=ResultsWanted(**{name: values.pop(name) for name in names}),
+            asked={name: value for name, value in wants.items() if _is_typed(name)},
+            is_partial=values.pop("is_partial", False),
             download_to=values.pop("download_to"),
             shows_logs=values.pop("shows_logs"),
             as_json=values.pop("as_json"),

@@ -9,18 +9,26 @@ import json
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from batch_transform.answer_counts import AnswerCounts
 from batch_transform.errors import IncompleteOutput, InvalidSettings
 from batch_transform.job_account import JobAccount, account_of, total
+from batch_transform.job_heirs import heir_at_the_end
 from batch_transform.job_report import ReportedError, report_page
-from batch_transform.naming import S3Uri
+from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.output_formats import FORMATS
 from batch_transform.packed_input import Shard
+from batch_transform.results_wanted import ResultsWanted
 from batch_transform.review_list import ReviewList, margin_of
-from batch_transform.s3_objects import S3ObjectWriter, put_object, read_lines
+from batch_transform.s3_objects import (
+    S3ObjectWriter,
+    exists_in_s3,
+    put_object,
+    read_lines,
+    read_object,
+)
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob
 from batch_transform.wording import counted
@@ -29,62 +37,39 @@ _FAULTS_SHOWN = 10
 _ERRORS_REPORTED = 200
 
 
-@dataclass(frozen=True)
-class ResultsWanted:
-    """
-    What an operator wants of the answers.
-
-    Attributes
-    ----------
-    output_format
-        The form of the one file with all answers.
-    review_below
-        Documents whose two best classes lie closer than this are to be read by a person.
-    with_text
-        Whether results hold the documents' texts, which are confidential.
-    is_partial
-        Whether to take what there is where shards are not answered.
-    keeps_shards
-        Whether the packed texts stay after every answer was verified.
-    """
-
-    output_format: str = "json"
-    review_below: float = 0.2
-    with_text: bool = False
-    is_partial: bool = False
-    keeps_shards: bool = False
-
-
 def consolidate(
     s3: Any,
     packed_job: PackedJob,
     job: TransformJob,
     wanted: ResultsWanted,
     accounts: Sequence[JobAccount] = (),
+    *,
+    is_partial: bool = False,
 ) -> dict[str, Any]:
     """
     Write the results into the job's folder, summary.json last, and return the summary.
 
     Every packed record must be answered exactly once, in its place. Raises IncompleteOutput
-    otherwise and leaves no result, unless a partial one is wanted: then the shards at fault are
-    left out and named in the summary. Raises it for outputs that are no shard's, too. Running it
-    again writes the same answers. *accounts* tell what this job took, and those that it goes on
-    with.
+    otherwise and writes no result, unless it *is_partial*: then the shards at fault are left out
+    and named in the summary. Raises it for outputs that are no shard's, too. Running it again
+    writes the same answers, and removes those in another form. *accounts* tell what this job took,
+    and those that it goes on with.
     """
     packed_job.check_outputs_are_its_own(s3)
-    faults = packed_job.faults(s3) if wanted.is_partial else {}
+    faults = packed_job.faults(s3) if is_partial else {}
     answers = _Answers(s3, packed_job, wanted)
     try:
         answers.write(leave_out=faults)
     except IncompleteOutput:
-        ways_out = ways_to_go_on(packed_job.record.job_name)
-        raise IncompleteOutput("\n".join([_told(packed_job.faults(s3)), *ways_out])) from None
+        told = [_told(packed_job.faults(s3)), *ways_to_go_on(s3, packed_job)]
+        raise IncompleteOutput("\n".join(told)) from None
     summary = (
         answers.summary()
         | _account(job, accounts or [account_of(job)], answers.documents_by_job)
         | _verdict(faults)
     )
     folder = packed_job.folder
+    _remove_other_forms(s3, folder, wanted.output_format)
     page = report_page(summary, answers.first_errors, answers.review.rows())
     put_object(s3, folder.report, page.encode(), "text/html; charset=utf-8")
     body = json.dumps(summary, indent=2, ensure_ascii=False).encode() + b"\n"
@@ -92,8 +77,31 @@ def consolidate(
     return summary
 
 
-def ways_to_go_on(job_name: str) -> list[str]:
+def complete_results(s3: Any, folder: JobFolder) -> dict[str, Any] | None:
+    """Return the summary of the complete results that lie in a job's folder, if they do."""
+    body = read_object(s3, folder.summary)
+    summary = json.loads(body) if body else {}
+    # summary.json of a job that failed, or packed nothing, speaks of no results.
+    if not (summary.get("is_complete") and "results" in summary):
+        return None
+    return summary if exists_in_s3(s3, S3Uri.parse(summary["predictions"])) else None
+
+
+def _remove_other_forms(s3: Any, folder: JobFolder, output_format: str) -> None:
+    """Remove what an earlier consolidation made: it may be of fewer answers, or hold texts."""
+    for other in FORMATS.keys() - {output_format}:
+        place = folder.predictions(other)
+        if exists_in_s3(s3, place):
+            s3.delete_object(Bucket=place.bucket, Key=place.key)
+
+
+def ways_to_go_on(s3: Any, packed_job: PackedJob) -> list[str]:
     """Return what an operator can do about a job that is not all answered, a sentence each."""
+    job_name = packed_job.record.job_name
+    heir = heir_at_the_end(s3, packed_job.packed_in)
+    if heir and heir != job_name:
+        status_script = f"check_batch_transform_status.py --watch --job-name {heir}"
+        return [f"{heir} went on with it and has all answers: {status_script}"]
     return [
         f"run the rest: setup_optimized_batch_transform.py --resume {job_name}",
         "or take what there is: check_batch_transform_status.py --watch --partial --job-name "
@@ -102,12 +110,18 @@ def ways_to_go_on(job_name: str) -> list[str]:
 
 
 def check_complete(summary: dict[str, Any]) -> None:
-    """Raise IncompleteOutput for the summary of a partial result."""
+    """Raise IncompleteOutput for the summary of a partial result, or of errors alone."""
     if not summary["is_complete"]:
         raise IncompleteOutput(
             f"answered: only {summary['documents']:,} of "
             f"{counted(summary['documents_packed'], 'document')}; run the rest with --resume "
             f"{summary['job_name']}.\n" + _told(summary["faults"])
+        )
+    if not summary["answered"]:
+        raise IncompleteOutput(
+            f"none of {counted(summary['documents'], 'document')} got a class: errors.jsonl beside "
+            "the answers says why. The packed texts stay until you remove them with "
+            f"check_batch_transform_status.py --clean {summary['job_name']}"
         )
 
 
@@ -168,6 +182,11 @@ class _Answers:
                 "listed": len(self.review.rows()),
             },
             "resumes": record.resumes,
+            "results": {
+                "output_format": self._wanted.output_format,
+                "review_below": self._wanted.review_below,
+                "with_text": self._wanted.with_text,
+            },
         }
 
     def _verified_answers(self, leave_out: Container[str]) -> Iterator[tuple[bytes, dict]]:
@@ -194,7 +213,8 @@ class _Answers:
         except self._s3.exceptions.NoSuchKey:
             problem = (
                 f"--with-text: the packed texts of {self._packed_job.record.job_name} are deleted, "
-                "as they are after a verified consolidation without --keep-shards"
+                "as they are after a verified consolidation without --keep-shards; its results "
+                "stay as they are. For others without the texts, add --without-text"
             )
             raise InvalidSettings([problem]) from None
         except ValueError:

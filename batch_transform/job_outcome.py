@@ -5,17 +5,17 @@ Knows which kind of job leaves a consolidated file; the consolidating is done ne
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from batch_transform.consolidated_output import ResultsWanted, consolidate, ways_to_go_on
+from batch_transform.consolidated_output import complete_results, consolidate, ways_to_go_on
 from batch_transform.errors import JobFailed
 from batch_transform.job_account import JobAccount
-from batch_transform.job_heirs import heir_at_the_end
 from batch_transform.job_progress import count_outputs, outputs_expected
 from batch_transform.job_record import read_job_record
 from batch_transform.naming import JobFolder, S3Uri
+from batch_transform.output_formats import FORMATS
 from batch_transform.packed_input import Shard
 from batch_transform.s3_objects import delete_objects, exists_in_s3, put_object, read_object
 from batch_transform.shard_outputs import PackedJob
@@ -28,25 +28,32 @@ _SHARDS_SHOWN = 10
 def finish_job(
     s3: Any,
     job: TransformJob,
-    wanted: ResultsWanted | None = None,
+    asked: Mapping[str, Any] | None = None,
     *,
+    is_partial: bool = False,
     accounts: Sequence[JobAccount] = (),
 ) -> dict[str, Any] | None:
     """
     Consolidate a job that ended and return its summary; None for a job that packed nothing.
 
-    The packed texts are deleted once every answer is verified, unless they are to stay. Raises
-    JobFailed where the job did not complete and IncompleteOutput where answers are missing; a
-    partial result is made of either, if it is wanted.
+    Results are made as was said at the job's start, but for what is *asked* now, by the names of
+    ResultsWanted. Complete ones that are there already, and are not asked for otherwise, stay as
+    they are. The packed texts are deleted once every answer is verified, unless they are to stay or
+    no document got a class. Raises JobFailed where the job did not complete and IncompleteOutput
+    where answers are missing; a *is_partial* result is made of either.
     """
-    wanted = wanted or ResultsWanted()
     packed_job = find_packed_job(s3, job)
-    if packed_job is None or not wanted.is_partial:
-        _check_completed(s3, job, packed_job)
     if packed_job is None:
+        check_completed(job)
         return None
-    summary = consolidate(s3, packed_job, job, wanted, accounts)
-    if summary["is_complete"] and not wanted.keeps_shards:
+    summary = complete_results(s3, packed_job.folder)
+    made = summary["results"] if summary else {}
+    wanted = packed_job.record.wanted.changed(made).changed(asked or {})
+    if summary is None or wanted.changed(made) != wanted:
+        if not is_partial:
+            _check_completed(s3, job, packed_job)
+        summary = consolidate(s3, packed_job, job, wanted, accounts, is_partial=is_partial)
+    if summary["is_complete"] and summary["answered"] and not wanted.keeps_shards:
         delete_objects(s3, packed_job.packed_in.shards)
     return summary
 
@@ -57,25 +64,15 @@ def find_packed_job(s3: Any, job: TransformJob) -> PackedJob | None:
     return PackedJob(folder, read_job_record(s3, folder)) if folder else None
 
 
-def _check_completed(s3: Any, job: TransformJob, packed_job: PackedJob | None) -> None:
+def _check_completed(s3: Any, job: TransformJob, packed_job: PackedJob) -> None:
     try:
         check_completed(job)
     except JobFailed as error:
-        if packed_job is None:
-            raise
         answered = packed_job.outputs(s3)
         lost = [shard for shard in packed_job.record.packed.shards if shard.name not in answered]
         shards = packed_job.record.packed.shards
-        heir = heir_at_the_end(s3, packed_job.packed_in)
-        ways_out = [_where_it_ended(heir)] if heir else ways_to_go_on(job.name)
+        ways_out = ways_to_go_on(s3, packed_job)
         raise JobFailed(_told(str(error), job.name, lost, len(shards), ways_out)) from None
-
-
-def _where_it_ended(heir: str) -> str:
-    return (
-        f"{heir} went on with it and has all answers: check_batch_transform_status.py --watch "
-        f"--job-name {heir}"
-    )
 
 
 def _told(reason: str, job_name: str, lost: list[Shard], shards: int, ways_out: list[str]) -> str:
@@ -112,7 +109,8 @@ def download_results(s3: Any, summary: dict[str, Any], directory: Path) -> list[
     """Copy the results that a summary speaks of into *directory*, as far as there are any."""
     predictions = S3Uri.parse(summary["predictions"])
     folder = JobFolder(S3Uri(predictions.bucket, predictions.key.rpartition("/")[0] + "/"))
-    places = [predictions, folder.errors, folder.review, folder.report, folder.summary]
+    forms = map(folder.predictions, FORMATS)
+    places = [*forms, folder.errors, folder.review, folder.report, folder.summary]
     directory.mkdir(parents=True, exist_ok=True)
     targets = []
     for place in places:

@@ -11,6 +11,7 @@ from typing import Any, Self
 from batch_transform.errors import IncompleteOutput
 from batch_transform.naming import JobFolder
 from batch_transform.packed_input import PackedInput, Shard
+from batch_transform.results_wanted import ResultsWanted
 from batch_transform.s3_objects import put_object
 
 
@@ -20,7 +21,7 @@ class JobRecord:
     One optimized job, as it was submitted.
 
     *resumes* names the jobs whose work it goes on with, the one that packed the input first; *tags*
-    are those of the job, which its results bear too.
+    are those of the job, which its results bear too. *wanted* is what they are to be.
     """
 
     job_name: str
@@ -31,6 +32,7 @@ class JobRecord:
     packed: PackedInput
     resumes: list[str] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+    wanted: ResultsWanted = field(default_factory=ResultsWanted)
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
@@ -38,7 +40,8 @@ class JobRecord:
         fields = json.loads(text)
         packed = fields.pop("packed")
         shards = [Shard(**shard) for shard in packed.pop("shards")]
-        return cls(**fields, packed=PackedInput(shards=shards, **packed))
+        wanted = ResultsWanted(**fields.pop("wanted", {}))
+        return cls(**fields, packed=PackedInput(shards=shards, **packed), wanted=wanted)
 
     def to_json(self) -> bytes:
         """Return the record as an indented JSON document."""

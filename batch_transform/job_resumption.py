@@ -133,6 +133,7 @@ def _record(settings: TransformSettings, earlier: JobRecord) -> JobRecord:
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         resumes=[*earlier.resumes, earlier.job_name],
         tags=dict(settings.tags),
+        wanted=earlier.wanted.changed(settings.results_asked),
     )
 
 

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.service_contract import Violation, service_model, violations
@@ -43,6 +44,7 @@ class TransformSettings:
     One job as the operator wants it; places are prefixes in *bucket* or full S3 locations.
 
     *image_uri* and *role_arn* are None for a job that goes on with another, by its Model.
+    *results_asked* is what was said of the results, by the names of ResultsWanted.
     """
 
     profile: TransformProfile
@@ -63,6 +65,7 @@ class TransformSettings:
     kms_key_id: str | None = None
     subnets: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
+    results_asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def input_uri(self) -> S3Uri:

@@ -9,7 +9,8 @@ import json
 from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from typing import Any
+from math import isfinite
+from typing import Any, NoReturn
 
 from batch_transform.errors import IncompleteOutput
 from batch_transform.job_record import JobRecord
@@ -19,6 +20,13 @@ from batch_transform.s3_objects import exists_in_s3, list_objects, read_lines
 from batch_transform.wording import counted
 
 _SHOWN = 10
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 @dataclass(frozen=True)
@@ -187,15 +195,27 @@ class _Mismatch(IncompleteOutput):
 
 def _read_answer(line: bytes, output: S3Uri) -> dict[str, Any]:
     try:
-        answer = json.loads(line)
-        if answer["source"] and answer["line"] and ("predictions" in answer or "error" in answer):
+        answer = _DECODER.decode(line.decode())
+        if _is_answer(answer):
             return answer
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError):
         pass
     raise IncompleteOutput(
         f"{output} holds a line that is no answer of the container: was the model's image built "
         "from custom_container?"
     )
+
+
+def _is_answer(answer: dict[str, Any]) -> bool:
+    """Tell whether it names a document and its classes, the best first, or an error."""
+    if not (isinstance(answer["source"], str) and isinstance(answer["line"], int)):
+        return False
+    if "error" in answer:
+        error = answer["error"]
+        return isinstance(error["code"], str) and isinstance(error["message"], str)
+    classes = answer["predictions"]["top_predictions"]
+    are_named = all(isinstance(one["class"], str) and isfinite(one["score"]) for one in classes)
+    return are_named and len(classes) > 0
 
 
 def _explain_mismatch(s3: Any, packed: S3Uri, output: S3Uri) -> str:

@@ -36,7 +36,11 @@ def start_transform(
     clients = AwsClients(region)
     job_name = job_name or new_job_name(profile.name, datetime.now(UTC))
     settings = TransformSettings(
-        profile=profile, job_name=job_name, region=clients.region, **values
+        profile=profile,
+        job_name=job_name,
+        region=clients.region,
+        results_asked=results.asked,
+        **values,
     )
     if resumed_job:
         is_started = _resume(clients, settings, resumed_job, dry_run=dry_run)

@@ -36,6 +36,7 @@ from batch_transform.model_artifact import (
 from batch_transform.naming import JobFolder, S3Uri, model_artifact_key
 from batch_transform.packed_input import PackedInput, pack
 from batch_transform.prices import hourly_price
+from batch_transform.results_wanted import ResultsWanted
 from batch_transform.sagemaker_model import ensure_model
 from batch_transform.settings import TransformSettings, request_problems
 from batch_transform.throughput import expected_throughput
@@ -65,6 +66,7 @@ class TransformPlan:
     is_strict: bool
     kms_key_id: str | None
     tags: Mapping[str, str]
+    wanted: ResultsWanted
     create_model: Request
     create_transform_job: Request
 
@@ -144,6 +146,7 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
         is_strict=settings.is_strict,
         kms_key_id=settings.kms_key_id,
         tags=settings.tags,
+        wanted=ResultsWanted().changed(settings.results_asked),
         create_model=create_model,
         create_transform_job=create_transform_job,
     )
@@ -307,4 +310,5 @@ def _record(plan: TransformPlan, packed: PackedInput) -> JobRecord:
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         packed=packed,
         tags=dict(plan.tags),
+        wanted=plan.wanted,
     )

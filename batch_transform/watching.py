@@ -4,13 +4,14 @@ Following a job on a terminal: its progress, then its results, or why there are 
 Shared by whichever script has started a job or is asked about one. Knows no options.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from batch_transform import terminal
 from batch_transform.aws import AwsClients, AwsError, explain
-from batch_transform.consolidated_output import ResultsWanted, check_complete
+from batch_transform.consolidated_output import check_complete
 from batch_transform.errors import BatchTransformError, JobFailed, JobMayRun, WatchInterrupted
 from batch_transform.job_account import find_accounts
 from batch_transform.job_logs import last_lines
@@ -18,6 +19,7 @@ from batch_transform.job_outcome import download_results, find_packed_job, finis
 from batch_transform.job_progress import follow_progress
 from batch_transform.outages import Patience
 from batch_transform.output_formats import check_format
+from batch_transform.results_wanted import ResultsWanted
 from batch_transform.transform_job import TransformJob
 
 _LINES_SHOWN = 20
@@ -25,16 +27,22 @@ _LINES_SHOWN = 20
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """What is wanted of a job's end, where it goes, and how it is told."""
+    """
+    What is wanted of a job's end, where it goes, and how it is told.
 
-    wanted: ResultsWanted = field(default_factory=ResultsWanted)
+    *asked* has what was said of the results, by the names of ResultsWanted; the rest is as it was
+    said at the job's start. *is_partial* takes what answers there are.
+    """
+
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    is_partial: bool = False
     download_to: Path | None = None
     shows_logs: bool = False
     as_json: bool = False
 
     def check(self) -> None:
         """Raise InvalidSettings for what this machine cannot do, before a job is waited for."""
-        check_format(self.wanted.output_format)
+        check_format(ResultsWanted().changed(self.asked).output_format)
 
 
 def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:
@@ -84,7 +92,8 @@ def _finish(
         return finish_job(
             clients.writing_with(job.kms_key_id, tags).s3,
             job,
-            settings.wanted,
+            settings.asked,
+            is_partial=settings.is_partial,
             accounts=find_accounts(clients, jobs),
         )
     except JobFailed:

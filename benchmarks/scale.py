@@ -23,11 +23,12 @@ from typing import Any
 import boto3
 
 from batch_transform.aws import AwsClients
-from batch_transform.consolidated_output import ResultsWanted, consolidate
+from batch_transform.consolidated_output import consolidate
 from batch_transform.input_documents import find_input
 from batch_transform.job_record import JobRecord
 from batch_transform.naming import JobFolder, S3Uri, shard_name
 from batch_transform.packed_input import IdentityDigest, PackedInput, Shard, pack
+from batch_transform.results_wanted import ResultsWanted
 from batch_transform.s3_objects import put_object
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob

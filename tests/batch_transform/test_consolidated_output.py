@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from batch_transform.aws import AwsClients
-from batch_transform.consolidated_output import ResultsWanted, check_complete, consolidate
+from batch_transform.consolidated_output import check_complete, consolidate
 from batch_transform.errors import IncompleteOutput, InvalidSettings, JobFailed
 from batch_transform.input_documents import find_input
 from batch_transform.input_manifest import manifest_of, write_manifest
@@ -28,6 +28,7 @@ from batch_transform.outages import Patience
 from batch_transform.output_formats import COLUMNS
 from batch_transform.packed_input import pack
 from batch_transform.prices import HourlyPrice
+from batch_transform.results_wanted import ResultsWanted
 from batch_transform.s3_objects import list_objects, put_object, read_lines
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob
@@ -83,7 +84,7 @@ class Packed:
         for index in range(len(self.record.packed.shards)):
             self.write(self.lines(index), index)
 
-    def consolidate(self, **wanted: Any) -> dict[str, Any]:
+    def consolidate(self, *, is_partial: bool = False, **wanted: Any) -> dict[str, Any]:
         """Run what is tested."""
         packed_job = PackedJob(self.folder, self.record)
         return consolidate(
@@ -92,6 +93,7 @@ class Packed:
             JOB,
             ResultsWanted(**wanted),
             [account_of(JOB, WorkDone(500, 50.0), HourlyPrice(2.0, "told by the test"))],
+            is_partial=is_partial,
         )
 
     def predictions(self) -> bytes:
@@ -236,6 +238,7 @@ def test_the_other_forms_hold_the_same_answers(packed_twice: Packed) -> None:
     packed_twice.consolidate()
     expected = json.loads(packed_twice.predictions())
     packed_twice.consolidate(output_format="jsonl")
+    assert "predictions.json" not in packed_twice.left()
     lines = packed_twice.read("predictions.jsonl").splitlines()
     assert [json.loads(line) for line in lines] == expected
     packed_twice.consolidate(output_format="csv")
@@ -315,7 +318,7 @@ def test_a_failed_job_names_what_it_lost_and_how_to_go_on(packed_twice: Packed) 
     assert "shard-00001.jsonl (padding.txt line" in message
     assert "--resume job-1" in message
     assert "--partial" in message
-    partial = finish_job(packed_twice.clients.s3, failed, ResultsWanted(is_partial=True))
+    partial = finish_job(packed_twice.clients.s3, failed, is_partial=True)
     assert partial["status"] == "Failed"
     assert list(list_objects(packed_twice.clients.s3, packed_twice.folder.shards)) != []
 
@@ -354,12 +357,101 @@ def test_packed_texts_go_once_every_answer_is_verified(
     write_job_record(packed_twice.clients.s3, packed_twice.folder, packed_twice.record)
     job = replace(JOB, output_uri=packed_twice.folder.shard_outputs)
     for _ in range(2):
-        finish_job(packed_twice.clients.s3, job, ResultsWanted(keeps_shards=keeps_shards))
+        finish_job(packed_twice.clients.s3, job, {"keeps_shards": keeps_shards})
         shards = list(list_objects(packed_twice.clients.s3, packed_twice.folder.shards))
         assert bool(shards) == keeps_shards
     if not keeps_shards:
         with pytest.raises(InvalidSettings, match="are deleted"):
-            finish_job(packed_twice.clients.s3, job, ResultsWanted(with_text=True))
+            finish_job(packed_twice.clients.s3, job, {"with_text": True})
+
+
+def ended(packed: Packed, **wanted: Any) -> TransformJob:
+    """Answer everything and return the job, whose record wants these results."""
+    packed.answer_all()
+    packed.record = replace(packed.record, wanted=ResultsWanted(**wanted))
+    write_job_record(packed.clients.s3, packed.folder, packed.record)
+    return replace(JOB, output_uri=packed.folder.shard_outputs)
+
+
+def test_results_are_what_the_jobs_start_asked_for(packed_twice: Packed) -> None:
+    """Whoever consolidates it, on whatever machine, deletes no shard that was to stay."""
+    job = ended(packed_twice, output_format="jsonl", with_text=True, keeps_shards=True)
+    finish_job(packed_twice.clients.s3, job)
+    assert b'"text": "debt 0.55"' in packed_twice.read("predictions.jsonl")
+    assert list(list_objects(packed_twice.clients.s3, packed_twice.folder.shards))
+    finish_job(packed_twice.clients.s3, job, {"keeps_shards": False})
+    assert not list(list_objects(packed_twice.clients.s3, packed_twice.folder.shards))
+
+
+def test_complete_results_stay_unless_others_are_asked_for(packed_twice: Packed) -> None:
+    """Whoever only fetches them must not take texts out that nobody can put back."""
+    s3, job = packed_twice.clients.s3, ended(packed_twice)
+    made = finish_job(s3, job, {"with_text": True, "review_below": 0.9})
+    page = packed_twice.read("report.html")
+    assert finish_job(s3, job) == made
+    assert finish_job(s3, job, {"with_text": True}) == made
+    assert packed_twice.read("report.html") == page
+    with pytest.raises(InvalidSettings, match="--without-text"):
+        finish_job(s3, job, {"output_format": "csv"})
+    assert b'"text": "debt 0.55"' in packed_twice.predictions()
+    finish_job(s3, job, {"output_format": "csv", "with_text": False})
+    assert b"debt 0.55" not in packed_twice.read("predictions.csv")
+    assert "predictions.json" not in packed_twice.left()
+
+
+def test_results_whose_answers_were_removed_are_made_again(packed_twice: Packed) -> None:
+    """The summary alone is no result."""
+    job = ended(packed_twice)
+    place = S3Uri.parse(finish_job(packed_twice.clients.s3, job)["predictions"])
+    packed_twice.clients.s3.delete_object(Bucket=place.bucket, Key=place.key)
+    finish_job(packed_twice.clients.s3, job)
+    assert len(json.loads(packed_twice.predictions())) == packed_twice.record.packed.documents
+
+
+def test_an_input_without_a_class_keeps_its_shards_and_is_no_success(packed: Packed) -> None:
+    """All answered, but by errors alone: the texts are needed again."""
+    job = ended(packed)
+    error = {"code": "InternalError", "message": "x"}
+    lines = [json.loads(line) for line in packed.lines()]
+    identities = ({"source": line["source"], "line": line["line"]} for line in lines)
+    packed.write([json.dumps(identity | {"error": error}).encode() for identity in identities])
+    summary = finish_job(packed.clients.s3, job)
+    assert (summary["is_complete"], summary["errors"]) == (True, {"InternalError": len(lines)})
+    assert list(list_objects(packed.clients.s3, packed.folder.shards))
+    with pytest.raises(IncompleteOutput, match=r"none of 5 documents got a class.*--clean job-1"):
+        check_complete(summary)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"predictions": None},
+        {"predictions": {}},
+        {"predictions": {"top_predictions": []}},
+        {"predictions": {"top_predictions": "x"}},
+        {"predictions": {"top_predictions": [{"class": "Debt", "score": float("nan")}]}},
+        {"predictions": {"top_predictions": [{"class": "Debt", "score": "0.5"}]}},
+        {"predictions": {"top_predictions": [{"class": 1, "score": 0.5}]}},
+        {"predictions": {"top_predictions": [{"class": "Debt", "score": 10**400}]}},
+        {"tokens": float("inf")},
+        {"error": "boom"},
+        {"error": {"code": "InternalError"}},
+        {"source": {"x": 1}},
+        {"line": "1"},
+    ],
+)
+def test_a_line_of_another_shape_is_a_fault_of_its_shard(
+    packed_twice: Packed, changes: dict[str, Any]
+) -> None:
+    """It is told in a sentence, and the other shards can be had."""
+    packed_twice.answer_all()
+    first, *others = packed_twice.lines(1)
+    packed_twice.write([json.dumps(json.loads(first) | changes).encode(), *others], 1)
+    with pytest.raises(IncompleteOutput, match="holds a line that is no answer of the container"):
+        packed_twice.consolidate()
+    summary = packed_twice.consolidate(is_partial=True)
+    assert list(summary["faults"]) == ["shard-00001.jsonl"]
+    json.loads(packed_twice.predictions(), parse_constant=pytest.fail)
 
 
 def test_consolidating_again_changes_nothing(packed: Packed) -> None:

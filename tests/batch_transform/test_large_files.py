@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from batch_transform.aws import AwsClients
-from batch_transform.consolidated_output import ResultsWanted
 from batch_transform.errors import IncompleteOutput, InvalidInput
 from batch_transform.input_documents import InputFolder, find_input
 from batch_transform.job_outcome import finish_job
@@ -121,7 +120,7 @@ def test_answers_are_named_by_place_and_checked_by_count(
         with pytest.raises(IncompleteOutput, match=r"2 answers, big\.txt .* has 3 lines"):
             finish_job(clients.s3, job)
         return
-    finish_job(clients.s3, job, ResultsWanted(with_text=True))
+    finish_job(clients.s3, job, {"with_text": True})
     place = folder.predictions()
     answers = json.loads(clients.s3.get_object(Bucket=place.bucket, Key=place.key)["Body"].read())
     assert [(answer["source"], answer["line"], answer["text"]) for answer in answers] == [
@@ -136,9 +135,9 @@ def test_answers_are_named_by_place_and_checked_by_count(
     assert (packed_job.faults(clients.s3), packed_job.lost_shards(clients.s3)) == ({}, [])
     change(clients, found)
     with pytest.raises(IncompleteOutput, match=r"sub/big\.txt was changed or deleted after"):
-        finish_job(clients.s3, job)
+        finish_job(clients.s3, job, {"with_text": False})
     assert packed_job.lost_shards(clients.s3) == ["sub/big.txt"]
-    partial = finish_job(clients.s3, job, ResultsWanted(is_partial=True))
+    partial = finish_job(clients.s3, job, {"with_text": False}, is_partial=True)
     assert (partial["documents"], list(partial["faults"])) == (3, ["sub/big.txt"])
 
 

@@ -186,20 +186,19 @@ def test_a_resumed_job_is_asked_for_neither_image_nor_role(operator: Any) -> Non
     assert "Missing option '--container-image'" in told
 
 
-@pytest.mark.parametrize(
-    ("script", "arguments"),
-    [
-        ("setup_optimized_batch_transform.py", ("--no-wait",)),
-        ("check_batch_transform_status.py", ("--job-name", "x")),
-    ],
-)
-def test_what_is_wanted_of_results_is_refused_where_none_are_made(
-    operator: Any, script: str, arguments: tuple
-) -> None:
+def test_what_is_wanted_of_results_is_refused_where_none_are_made(operator: Any) -> None:
     """It would be ignored: no copy, another form, shards deleted later."""
     typed = ("--output-format", "csv", "--keep-shards", "--download-to", "results")
-    told = refused(operator, script, *arguments, *typed, code=2)
+    told = refused(operator, "check_batch_transform_status.py", "--job-name", "x", *typed, code=2)
     assert "--output-format, --keep-shards, --download-to: " in told
+    assert "--watch" in told
+
+
+def test_no_copy_is_promised_where_nobody_waits_for_one(operator: Any) -> None:
+    """What the results are to be is kept with the job, but not the folder of this machine."""
+    typed = ("--no-wait", "--output-format", "csv", "--download-to", "results")
+    told = refused(operator, "setup_optimized_batch_transform.py", *typed, code=2)
+    assert "Error: --download-to: " in told
     assert "--watch" in told
 
 
@@ -207,7 +206,7 @@ def test_what_is_wanted_of_results_is_refused_where_none_are_made(
 def test_logs_are_refused_where_nobody_waits_for_them(operator: Any, script: str) -> None:
     """They would be ignored, in either kind of job."""
     told = refused(operator, script, "--no-wait", "--logs", code=2)
-    assert "--logs: --no-wait watches for neither results nor logs" in told
+    assert "--logs: --no-wait waits for no end" in told
 
 
 @pytest.mark.parametrize("arguments", [(), ("--list-jobs", "--job-name", "x")])

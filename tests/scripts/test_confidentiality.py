@@ -70,9 +70,10 @@ def test_a_job_bears_its_tags_and_so_do_its_files(ready_operator: Any) -> None:
     name = f"tagged-{operator.bucket}"
     s3, sagemaker = map(operator.aws, ("s3", "sagemaker"))
     tag = {"Key": "matter", "Value": "4711"}
-    started = operator.run(SETUP, "--job-name", name, "--tag", "matter=4711", "--no-wait")
+    typed = ("--job-name", name, "--tag", "matter=4711", "--keep-shards", "--no-wait")
+    started = operator.run(SETUP, *typed)
     assert started.returncode == 0, started.stderr
-    watched = operator.run(STATUS, "--job-name", name, "--watch", "--keep-shards", "--json")
+    watched = operator.run(STATUS, "--job-name", name, "--watch", "--json")
     assert watched.returncode == 0, watched.stderr
     job = sagemaker.describe_transform_job(TransformJobName=name)
     model = sagemaker.describe_model(ModelName=json.loads(watched.stdout)["model_name"])
