@@ -110,7 +110,8 @@ def create_app(
 def _refusal(error: Exception) -> tuple[int, str, str]:
     """Status, stable code and sentence for whatever ended a request."""
     if isinstance(error, HTTPException):
-        return error.code, error.name.replace(" ", ""), error.description
+        told = f"{error.name}. Served are GET /ping, GET /execution-parameters, POST /invocations."
+        return error.code, error.name.replace(" ", ""), told
     if type(error) in STATUS_CODES:
         return STATUS_CODES[type(error)], type(error).__name__, str(error)
     return 500, "InternalError", "The container failed; the job's log has the traceback."
@@ -187,7 +188,8 @@ def _client_waits() -> Callable[[], bool]:
 
     def is_connected() -> bool:
         try:
-            # Nothing to read is a client that waits; an end of file, one that has left.
+            # Nothing to read is a client that waits; an end of file, one that has left: SageMaker's
+            # keeps its half of the connection open for the next request.
             return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
         except BlockingIOError:
             return True

@@ -3,7 +3,9 @@
 Knows the charsets that are read here, by their registered names; knows nothing of records.
 """
 
-from src.errors import UnreadableRequest, UnsupportedContentType
+import codecs
+
+from src.errors import UnsupportedContentType
 
 # ASCII is UTF-8 already; whatever else a body holds is found out line by line.
 UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
@@ -19,12 +21,14 @@ OTHERS = {
     "utf-16be": "utf-16-be",
 }
 
+_BROKEN_CHARACTER = "lone-surrogate"
+
 
 def to_utf_8(body: bytes, charset: str) -> bytes:
     """`body` in UTF-8; where it is not of `charset`, the bytes put there are not of UTF-8 either.
 
     So a broken character costs its own record only. Raises UnsupportedContentType for a charset
-    not read here, UnreadableRequest for a body that cannot be decoded at all.
+    not read here.
     """
     if charset in UTF_8:
         return body
@@ -33,10 +37,12 @@ def to_utf_8(body: bytes, charset: str) -> bytes:
             f"Cannot read a body in charset {charset!r}, expected one of "
             f"{', '.join((UTF_8[0], *OTHERS))}. Convert the input to UTF-8."
         )
-    try:
-        return body.decode(OTHERS[charset], "surrogateescape").encode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise UnreadableRequest(
-            f"Cannot read the body in charset {charset!r}: {error.reason} at byte {error.start}. "
-            "Name the charset that the input is in, or convert it to UTF-8."
-        ) from error
+    return body.decode(OTHERS[charset], _BROKEN_CHARACTER).encode("utf-8", "surrogatepass")
+
+
+def _lone_surrogate(error: UnicodeDecodeError) -> tuple[str, int]:
+    """What stands for bytes that are no character: UTF-8 has none for it."""
+    return "\udc80", error.end
+
+
+codecs.register_error(_BROKEN_CHARACTER, _lone_surrogate)

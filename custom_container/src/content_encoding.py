@@ -33,9 +33,11 @@ def decoded_body(body: bytes, content_encoding: str, max_payload_in_mb: int) -> 
             # One byte more than is allowed tells that there is more.
             decoded = file.read(max_bytes + 1)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        # Neither told nor chained: gzip's error quotes the body.
         raise UnreadableRequest(
-            f"Cannot decompress the body: {error}. Send it as gzip writes it, whole."
-        ) from error
+            "Cannot decompress the body: it is no gzip, or damaged "
+            f"({type(error).__name__}). Send it as gzip writes it, whole."
+        ) from None
     if len(decoded) > max_bytes:
         raise PayloadTooLarge(max_payload_in_mb)
     return decoded

@@ -25,6 +25,8 @@ def read_csv(body: bytes) -> Iterator[Record]:
     A row may hold line ends in quotes, so it is found by its quotes. Raises UnreadableRequest
     where these are broken, for then it is not known where any later row begins.
     """
+    if body.isspace():
+        return
     # Bytes that are not UTF-8 become half surrogates, which cost their own record only.
     text = body.decode(errors="surrogateescape")
     rows = csv.reader(io.StringIO(text, newline="\n"), strict=True)

@@ -125,7 +125,7 @@ def _check_label_mapping(path: Path, labels: list[str]) -> None:
     """label_mapping.csv, columns label_id and label, must tell the same as config.json."""
     if not path.is_file():
         return
-    rows = list(csv.DictReader(io.StringIO(_text(path), newline="")))
+    rows = list(csv.DictReader(io.StringIO(_text(path), newline=""), restval=""))
     if not rows or not {"label_id", "label"} <= rows[0].keys():
         raise ModelError(f"{path.name} needs a header with the columns label_id and label.")
     mapping = {row["label_id"]: row["label"] for row in rows}

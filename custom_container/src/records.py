@@ -112,17 +112,20 @@ def _record_of_json_line(line: str) -> Record:
     except (ValueError, RecursionError) as error:
         return RejectedRecord(
             "InvalidJson",
-            f'The line is not valid JSON: {error}. Expected an object such as {{"text": "…"}}.',
+            f"The line cannot be read as JSON: {_reason(error)}. Expected an object such as "
+            '{"text": "…"}.',
         )
     return record_of_value(value)
 
 
 def _read_json(body: bytes) -> Iterator[Record]:
+    if body.isspace():
+        return
     try:
         value = _load_json(body.decode())
     except (ValueError, RecursionError) as error:
         raise UnreadableRequest(
-            f"Cannot read the body as application/json: {error}. Expected one JSON value; "
+            f"Cannot read the body as application/json: {_reason(error)}. Expected one JSON value; "
             f"for one JSON object a line use the content type {JSON_LINES}."
         ) from error
     for member in RECORD_LISTS:
@@ -133,16 +136,32 @@ def _read_json(body: bytes) -> Iterator[Record]:
 
 
 def _load_json(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse_number, parse_float=_finite_float)
+    return json.loads(
+        text, parse_constant=_refuse_constant, parse_float=_finite_float, parse_int=_short_integer
+    )
 
 
-def _refuse_number(literal: str) -> float:
-    raise ValueError(f"{literal[:40]} is not a JSON number")
+def _reason(error: Exception) -> str:
+    """Why a text is not read as JSON, in words that quote none of it."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite_float(literal: str) -> float:
     number = float(literal)
-    return number if math.isfinite(number) else _refuse_number(literal)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large to be given back")
+    return number
+
+
+def _short_integer(literal: str) -> int:
+    try:
+        return int(literal)
+    except ValueError:  # of more digits than Python converts in a reasonable time
+        raise ValueError("a number is too long to be given back") from None
 
 
 READERS: dict[str, Callable[[bytes], Iterator[Record]]] = {

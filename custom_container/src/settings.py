@@ -23,6 +23,7 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 FASTEST_PRECISION = ""
 # CreateTransformJob: MaxConcurrentTransforms x MaxPayloadInMB must not exceed 100 MB.
 MAX_CONCURRENT_PAYLOAD_IN_MB = 100
+_QUOTED_CHARACTERS = 40
 BATCH_STRATEGIES = {
     "MULTI_RECORD": "MULTI_RECORD",
     "SINGLE_RECORD": "SINGLE_RECORD",
@@ -88,6 +89,12 @@ class Settings:
                 "INFERENCE_PRECISION", FASTEST_PRECISION, {name: name for name in PRECISIONS}
             ),
         )
+        if settings.max_concurrent_transforms * max_payload_in_mb > MAX_CONCURRENT_PAYLOAD_IN_MB:
+            variables.complain(
+                "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS x SAGEMAKER_MAX_PAYLOAD_IN_MB is "
+                f"{concurrency} x {max_payload_in_mb}, expected {MAX_CONCURRENT_PAYLOAD_IN_MB} "
+                "at most"
+            )
         variables.raise_complaints()
         return settings
 
@@ -101,8 +108,8 @@ class _Variables:
 
     def integer(self, name: str, default: int, allowed: range) -> int:
         def parse(value: str) -> int:
-            number = int(value)
-            if number not in allowed:
+            # int() alone would also take 1_0 and other alphabets' digits.
+            if not (value.isascii() and value.isdigit() and (number := int(value)) in allowed):
                 raise ValueError
             return number
 
@@ -121,8 +128,11 @@ class _Variables:
         try:
             return parse(value)
         except (ValueError, KeyError):
-            self._complaints.append(f"{name} is {value!r}, expected {expected}")
+            self.complain(f"{name} is {value[:_QUOTED_CHARACTERS]!r}, expected {expected}")
             return default
+
+    def complain(self, complaint: str) -> None:
+        self._complaints.append(complaint)
 
     def raise_complaints(self) -> None:
         if self._complaints:

@@ -247,7 +247,9 @@ def test_a_failure_of_ours_tells_the_log_and_not_the_caller(server, caplog):
 
 def test_other_paths_and_methods_are_refused_in_json(server):
     """404 and 405 have the same form as every refusal, and are no invocations for the log."""
-    assert error_code(server.client.get("/nothing")) == "NotFound"
+    refusal = server.client.get("/nothing")
+    assert error_code(refusal) == "NotFound"
+    assert "POST /invocations" in refusal.json["error"]["message"]
     assert error_code(server.client.get("/invocations")) == "MethodNotAllowed"
     assert server.log_lines() == []
 

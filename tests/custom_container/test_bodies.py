@@ -28,10 +28,17 @@ def test_a_broken_character_costs_its_own_record_only():
     assert records[0].text == "Kläger"
 
 
-def test_a_body_that_is_not_in_its_charset_at_all_is_refused():
-    """Half a character of UTF-16 leaves no lines to answer."""
-    with pytest.raises(UnreadableRequest, match="utf-16"):
-        to_utf_8(b"abc", "utf-16")
+@pytest.mark.parametrize(
+    "broken", [b"\x00\xd8", b"\x00\xdc", b"\x00\xd8\x00\xd8"], ids=["high", "low", "two high"]
+)
+def test_a_broken_character_of_utf_16_costs_its_own_record_only(broken):
+    """A half of a surrogate pair, and half a character where the body breaks off."""
+    body = "before\n".encode("utf-16-le") + broken + "\nafter\n".encode("utf-16-le") + b"x"
+    records = read_records(body, "text/plain; charset=utf-16le")
+
+    codes = [getattr(record, "code", None) for record in records]
+    assert codes == [None, "InvalidEncoding", None, "InvalidEncoding"]
+    assert [records[0].text, records[2].text] == ["before", "after"]
 
 
 @given(st.binary(), st.sampled_from(["iso-8859-1", "windows-1252", "iso-8859-15"]))
@@ -72,8 +79,9 @@ GZIPPED = gzip.compress(b"rent and wages" * 100, mtime=0)
 )
 def test_a_damaged_body_is_refused(body):
     """Nothing of it is classified."""
-    with pytest.raises(UnreadableRequest, match="Cannot decompress"):
+    with pytest.raises(UnreadableRequest, match="Cannot decompress") as refusal:
         decoded_body(body, "gzip", max_payload_in_mb=1)
+    assert "b'" not in str(refusal.value)  # gzip's own words quote the body
 
 
 def test_another_encoding_is_refused_by_name():

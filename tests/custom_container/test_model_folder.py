@@ -260,6 +260,12 @@ def test_integer_labels_become_their_names(folder):
             "label_id,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(LABELS[:3])),
             "names label 3 None",
         ),
+        (
+            "label_id,label\n"
+            + "".join(f"{i},{label}\n" for i, label in enumerate(LABELS))
+            + "9\n",
+            "names label 9 ''",
+        ),
         ("id,name\n0,Other\n", "columns label_id and label"),
         ("", "columns label_id and label"),
     ],

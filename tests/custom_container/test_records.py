@@ -122,11 +122,28 @@ def test_json_bodies_in_every_usual_shape(body, texts):
     assert [record.text for record in records] == texts
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"NaN", b"[" * 100_000])
-def test_a_json_body_that_is_no_json_is_refused_whole(body):
-    """There are no records to answer, so the request itself is unreadable."""
-    with pytest.raises(UnreadableRequest):
+@pytest.mark.parametrize("content_type", ["application/json", "text/csv"])
+def test_a_body_of_blanks_holds_no_records(content_type):
+    """Like an empty one: what is one value, or one table, is not there."""
+    assert read_records(b" \n\r\n", content_type) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "line 1 column 2"),
+        (b"\xff", "invalid start byte"),
+        (b"NaN", "NaN is not a JSON number"),
+        (b"[" * 100_000, "it is nested too deeply"),
+        (b'["rent", 123e456]', "a number is too large"),
+        (b'["rent", ' + b"7" * 5000 + b"]", "a number is too long"),
+    ],
+)
+def test_a_json_body_that_is_no_json_is_refused_whole(body, reason):
+    """There are no records to answer; the reason, which goes to the log, quotes no number."""
+    with pytest.raises(UnreadableRequest, match=reason) as refusal:
         read_records(body, "application/json")
+    assert not any(quoted in str(refusal.value) for quoted in ("123", "777"))
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,22 @@ def test_every_wrong_value_is_named_at_once():
         assert f"{name} is {value!r}, expected" in str(refusal.value)
 
 
+@pytest.mark.parametrize("value", ["1_0", " 7", "+7", "\u0667", "7" * 5000])
+def test_only_plain_digits_are_a_number(value):
+    """What is no number of JSON's is a mistake; a long one is not quoted whole."""
+    with pytest.raises(SettingsError, match="TOP_K is ") as refusal:
+        Settings.from_environment({"TOP_K": value})
+    assert len(str(refusal.value)) < 300
+
+
+def test_a_concurrency_and_a_payload_above_100_mb_are_refused_together():
+    """SageMaker refuses such a job; a container on its own would promise memory it lacks."""
+    environ = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "30", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "4"}
+
+    with pytest.raises(SettingsError, match="is 4 x 30, expected 100 at most"):
+        Settings.from_environment(environ)
+
+
 def test_more_gpus_are_offered_more_concurrency():
     """Each GPU has its worker, which eight requests keep busy; 100 MB in flight is the limit."""
     assert Settings.from_environment({}, gpus=2).max_concurrent_transforms == 16
