@@ -20,7 +20,7 @@ from batch_transform.packed_input import Shard
 from batch_transform.s3_objects import delete_objects, exists_in_s3, put_object, read_object
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob, check_completed
-from batch_transform.wording import counted
+from batch_transform.wording import counted, first_of
 
 _SHARDS_SHOWN = 10
 
@@ -76,11 +76,12 @@ def _check_completed(s3: Any, job: TransformJob, packed_job: PackedJob) -> None:
 
 
 def _told(reason: str, job_name: str, lost: list[Shard], shards: int, ways_out: list[str]) -> str:
+    kept = f"answered and kept: {shards - len(lost)} of {counted(shards, 'shard')}"
     return "\n".join(
         [
             reason,
-            f"answered and kept: {shards - len(lost)} of {counted(shards, 'shard')}; not answered:",
-            *map(str, lost[:_SHARDS_SHOWN]),
+            f"{kept}; not answered:" if lost else kept,
+            *first_of(lost, _SHARDS_SHOWN),
             f"look what happened: check_batch_transform_status.py --job-name {job_name} --logs",
             *ways_out,
         ]

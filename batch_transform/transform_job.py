@@ -16,6 +16,8 @@ from batch_transform.naming import S3Uri
 from batch_transform.transform_request import REQUEST_DIGEST_VARIABLE, Request
 
 FINAL_STATUSES = {"Completed", "Failed", "Stopped"}
+_UNTOLD_REASONS = {"Stopped": "somebody asked for it (--stop, SageMaker's console or a program)"}
+"""Why a job ended for which SageMaker gives no reason."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def running_jobs(sagemaker: Any, name_prefix: str) -> list[dict[str, Any]]:
 def check_completed(job: TransformJob) -> None:
     """Raise JobFailed with SageMaker's reason unless the job completed."""
     if job.status != "Completed":
-        reason = job.failure_reason or "SageMaker gave no reason"
+        reason = job.failure_reason or _UNTOLD_REASONS.get(job.status, "SageMaker gave no reason")
         raise JobFailed(f"the job {job.name} is {job.status}: {reason}")
 
 

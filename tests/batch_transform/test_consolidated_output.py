@@ -323,6 +323,33 @@ def test_a_failed_job_names_what_it_lost_and_how_to_go_on(packed_twice: Packed) 
     assert list(list_objects(packed_twice.clients.s3, packed_twice.folder.shards)) != []
 
 
+@pytest.mark.parametrize(("shards", "told"), [(10, None), (15, "and 5 more")])
+def test_a_failed_job_says_how_many_shards_it_does_not_name(
+    packed: Packed, shards: int, told: str | None
+) -> None:
+    """Ten are named; whoever reads of ten of fifteen would think that these are all."""
+    one = packed.record.packed.shards[0]
+    names = [replace(one, name=f"shard-{index:05d}.jsonl") for index in range(shards)]
+    record = replace(packed.record, packed=replace(packed.record.packed, shards=names))
+    write_job_record(packed.clients.s3, packed.folder, record)
+    failed = replace(JOB, status="Failed", output_uri=packed.folder.shard_outputs)
+    with pytest.raises(JobFailed, match=f"0 of {shards} shards") as failure:
+        finish_job(packed.clients.s3, failed)
+    lines = str(failure.value).splitlines()
+    assert sum("shard-000" in line for line in lines) == 10
+    assert next((line for line in lines if line.startswith("and ")), None) == told
+
+
+def test_a_job_that_was_stopped_says_that_somebody_did_it(packed: Packed) -> None:
+    """SageMaker gives no reason then; where every shard was answered before, none is named."""
+    packed.write(packed.lines())
+    write_job_record(packed.clients.s3, packed.folder, packed.record)
+    stopped = replace(JOB, status="Stopped", output_uri=packed.folder.shard_outputs)
+    with pytest.raises(JobFailed, match="job-1 is Stopped: somebody asked for it") as failure:
+        finish_job(packed.clients.s3, stopped)
+    assert "answered and kept: 1 of 1 shard\nlook what happened" in str(failure.value)
+
+
 @pytest.mark.parametrize("is_complete", [True, False])
 def test_a_failed_job_names_the_one_that_answered_the_rest(
     packed_twice: Packed, is_complete: bool

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_transform.wording import counted
+from batch_transform.wording import counted, first_of
 
 
 @pytest.mark.parametrize(
@@ -11,3 +11,11 @@ from batch_transform.wording import counted
 def test_one_thing_is_no_plural(count: int, told: str) -> None:
     """Large numbers can be read, too."""
     assert counted(count, "shard") == told
+
+
+@pytest.mark.parametrize(
+    ("things", "told"), [([], []), ([1, 2], ["1", "2"]), ([1, 2, 3, 4], ["1", "2", "and 2 more"])]
+)
+def test_a_list_that_is_cut_says_so(things: list[int], told: list[str]) -> None:
+    """Nobody takes the first few for all."""
+    assert first_of(things, 2) == told
