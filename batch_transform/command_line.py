@@ -42,7 +42,8 @@ def run(command: click.Command) -> NoReturn:
         error.show()
         _leave(error.exit_code)
     except InvalidSettings as error:
-        terminal.fail(str(error))
+        for problem in error.problems:
+            terminal.fail(problem)
         _leave(2)
     except BatchTransformError as error:
         terminal.fail(str(error))
@@ -194,9 +195,21 @@ role_option = option(
 )
 
 
+_NOBODY_ANSWERED = "nobody answered, so nothing more is done: give --yes where nobody can be asked"
+
+
 def _ask(question: str) -> None:
     """Put a question on stderr; end the command unless the answer is yes."""
-    if not click.confirm(question, err=True):
+    if sys.stdin is None:
+        raise BatchTransformError(_NOBODY_ANSWERED)
+    try:
+        is_sure = click.confirm(question, err=True)
+    except click.Abort as end:
+        click.echo(err=True)  # the error must not stand in the question's line
+        if isinstance(end.__context__, EOFError):
+            raise BatchTransformError(_NOBODY_ANSWERED) from None
+        raise
+    if not is_sure:
         raise BatchTransformError("you did not say yes: nothing more is done")
 
 

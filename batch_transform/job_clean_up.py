@@ -32,6 +32,11 @@ class Leftovers:
     bytes: int
     uploads: int
 
+    @property
+    def is_nothing(self) -> bool:
+        """Tell whether there is nothing to remove."""
+        return not self.objects and not self.uploads
+
     def __str__(self) -> str:
         what = "file" if self.is_whole_folder else "packed shard"
         place = self.folder.root if self.is_whole_folder else self.folder.shards

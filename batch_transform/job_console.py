@@ -46,6 +46,9 @@ def clean(
         raise InvalidSettings([missing])
     folder = JobFolder.of_job(job.output_uri, job_name) if job else JobFolder.of(output, job_name)
     leftovers = find_leftovers(clients, folder, job)
+    if leftovers.is_nothing:
+        terminal.say(f"nothing to remove: {job_name} has left no packed texts and no uploads")
+        return
     confirm(f"Remove {leftovers}?")
     clean_up(clients.s3, leftovers)
     terminal.say(f"removed {leftovers}")

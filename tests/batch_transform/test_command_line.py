@@ -38,6 +38,14 @@ def test_a_no_is_no_interruption() -> None:
     assert "did not say yes" in str(done.exception)
 
 
+def test_a_question_that_nobody_can_answer_names_the_flag() -> None:
+    """In a job of a scheduler there is no terminal, and nobody has pressed Ctrl-C."""
+    done = CliRunner().invoke(remove, input="")
+    assert isinstance(done.exception, BatchTransformError)
+    assert "nobody answered" in str(done.exception)
+    assert "--yes" in str(done.exception)
+
+
 def test_an_answer_that_the_disk_refuses_is_no_success() -> None:
     """`--json > file` on a full disk: Python itself would notice it too late to say so."""
     script = (

@@ -12,6 +12,7 @@ from batch_transform.aws import AwsClients
 from batch_transform.errors import AwsRefused
 from batch_transform.folder_claim import new_claim
 from batch_transform.job_clean_up import clean_up, find_leftovers
+from batch_transform.job_console import clean
 from batch_transform.job_heirs import add_heir, check_unread
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.s3_objects import delete_objects, list_objects, unfinished_uploads
@@ -98,11 +99,23 @@ def test_a_name_that_nothing_bears_is_told(clients: AwsClients, used_folder: Job
     assert find_leftovers(clients, used_folder, None).uploads == 1
 
 
+def test_nothing_is_asked_where_nothing_is_left(
+    clients: AwsClients, used_folder: JobFolder, capsys: pytest.CaptureFixture
+) -> None:
+    """A job whose answers were verified has no packed texts any more."""
+    clean_up(clients.s3, find_leftovers(clients, used_folder, JOB))
+    output = {"S3OutputPath": str(used_folder.shard_outputs)}
+    ended = SimpleNamespace(s3=clients.s3, sagemaker=Jobs(output, **{"job-1": "Completed"}))
+    clean(ended, "job-1", None, confirm=pytest.fail)
+    assert "nothing to remove: job-1 has left no packed texts" in capsys.readouterr().err
+
+
 class Jobs:
     """A SageMaker that knows these jobs and their states."""
 
-    def __init__(self, **statuses: str) -> None:
+    def __init__(self, output: dict[str, str] | None = None, **statuses: str) -> None:
         self._statuses = statuses
+        self._output = output or {"S3OutputPath": "s3://b/out/"}
 
     def describe_transform_job(self, *, TransformJobName: str) -> dict[str, Any]:  # noqa: N803
         if TransformJobName not in self._statuses:
@@ -114,7 +127,7 @@ class Jobs:
             "ModelName": "model-1",
             "CreationTime": JOB.created_at,
             "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://b/m.json"}}},
-            "TransformOutput": {"S3OutputPath": "s3://b/out/"},
+            "TransformOutput": self._output,
             "TransformResources": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
         }
 
