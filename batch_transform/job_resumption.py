@@ -79,7 +79,7 @@ def plan_resumption(
     settings = replace(settings, kms_key_id=kms_key_id, tags=settings.tags or earlier_record.tags)
     packed_job = PackedJob(settings.folder, _record(settings, earlier_record))
     check_unread(clients, packed_job.packed_in)
-    shard_names = _shards_to_run(clients.s3, packed_job, earlier_name)
+    shard_names = _shards_to_run(clients.s3, packed_job, earlier_name, earlier)
     request = create_transform_job_request(
         profile=OPTIMIZED_UNPACKED if earlier_record.packed.is_by_manifest else OPTIMIZED,
         job_name=settings.job_name,
@@ -137,12 +137,16 @@ def _record(settings: TransformSettings, earlier: JobRecord) -> JobRecord:
     )
 
 
-def _shards_to_run(s3: Any, packed_job: PackedJob, earlier_name: str) -> list[str]:
+def _shards_to_run(
+    s3: Any, packed_job: PackedJob, earlier_name: str, earlier: TransformJob | None
+) -> list[str]:
     names = list(packed_job.faults(s3))
     if not names:
+        is_completed = earlier is not None and earlier.status == "Completed"
         problem = (
             f"--resume: every shard of {earlier_name} is answered; consolidate it with "
-            f"check_batch_transform_status.py --job-name {earlier_name} --watch --partial"
+            f"check_batch_transform_status.py --job-name {earlier_name} --watch"
+            + ("" if is_completed else " --partial")
         )
         raise InvalidSettings([problem])
     if lost := [shard for shard in packed_job.lost_shards(s3) if shard in names]:

@@ -50,9 +50,11 @@ def say(remark: str) -> None:
 
 
 def fail(message: str) -> None:
-    """Say why the command failed, on stderr, one problem a line."""
-    for line in message.split("\n"):
-        _story.print("[bold red]error:[/]", escape(_harmless(line)), soft_wrap=True)
+    """Say why the command failed, on stderr; what else the message says stands below it."""
+    problem, *rest = _harmless(message).split("\n")
+    _story.print("[bold red]error:[/]", escape(problem), soft_wrap=True)
+    for line in rest:
+        say(f"  {line}")
 
 
 def print_answer(text: str) -> None:

@@ -1,5 +1,6 @@
 """Going on with a job: what is taken over from it, what is asked anew, and what it may cost."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from batch_transform.job_record import JobRecord, write_job_record
 from batch_transform.job_resumption import Resumption, plan_resumption, resume
 from batch_transform.naming import JobFolder
 from batch_transform.packed_input import pack
-from batch_transform.s3_objects import list_objects, read_object
+from batch_transform.s3_objects import list_objects, put_object, read_object
 from batch_transform.settings import TransformSettings
 from batch_transform.transform_profiles import OPTIMIZED
 
@@ -135,6 +136,24 @@ def test_a_job_that_cannot_be_resumed_from_here_is_told(
     place = {"S3OutputPath": f"s3://{folder.root.bucket}/{output}"}
     failed_job.sagemaker.jobs["job-1"] = EARLIER | {"TransformOutput": place}
     with pytest.raises(InvalidSettings, match=told):
+        plan(failed_job, folder)
+
+
+@pytest.mark.parametrize(("status", "flags"), [("Completed", ""), ("Stopped", " --partial")])
+def test_a_job_that_is_all_answered_is_to_be_consolidated(
+    failed_job: Any, folder: JobFolder, status: str, flags: str
+) -> None:
+    """As a whole; answers of a job that did not complete are taken only if that is said."""
+    shard = "shard-00000.jsonl"
+    error = {"code": "InternalError", "message": "x"}
+    body = "".join(
+        json.dumps({"source": "a.txt", "line": line, "error": error}) + "\n"
+        for line in range(1, 51)
+    )
+    output = folder.shard_outputs.child(f"{shard}.out")
+    put_object(failed_job.s3, output, body.encode(), "application/jsonlines")
+    failed_job.sagemaker.jobs["job-1"]["TransformJobStatus"] = status
+    with pytest.raises(InvalidSettings, match=f"--job-name job-1 --watch{flags}$"):
         plan(failed_job, folder)
 
 

@@ -51,6 +51,15 @@ def test_a_terminal_is_not_made_to_obey_a_key(capsys: pytest.CaptureFixture) -> 
         assert r"esc\x1b[31m csi\x9b bell\x07 back\r.txt line 2 is not UTF-8" in told
 
 
+def test_advice_is_no_error(capsys: pytest.CaptureFixture) -> None:
+    """The first line says what is wrong; what can be done about it stands below."""
+    fail("the job is Failed\nrun the rest: setup --resume job-1")
+    assert (
+        capsys.readouterr().err
+        == "error: the job is Failed\n  run the rest: setup --resume job-1\n"
+    )
+
+
 def test_large_numbers_can_be_read(capsys: pytest.CaptureFixture) -> None:
     """Nobody counts seven digits in a row."""
     print_summary(SUMMARY | {"billed_seconds": 1, "dollars": 0.1, "jobs": [{}]})
