@@ -7,6 +7,9 @@ import click
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
+    BUCKET_NAME,
+    FILLED_TEXT,
+    JOB_NAME,
     OPTIONS_OF_RESULTS,
     confirm_option,
     json_option,
@@ -29,7 +32,7 @@ from batch_transform.watching import WatchSettings, show_last_lines, watch
 @click.command(help=__doc__)
 @option("--list-jobs", "listing", is_flag=True, help="List the newest jobs.")
 @option("--max-results", type=click.IntRange(min=1), default=10, help="How many to list.")
-@option("--job-name", help="The job to look at.")
+@option("--job-name", type=JOB_NAME, help="The job to look at.")
 @option(
     "--watch",
     "--consolidate",
@@ -40,16 +43,29 @@ from batch_transform.watching import WatchSettings, show_last_lines, watch
 )
 @option("--stop", "stopping", is_flag=True, help="Stop it; what is finished stays in S3.")
 @option("--partial", "is_partial", is_flag=True, help="With --watch: take the answers there are.")
-@option("--clean", "cleaned_job", metavar="JOB", help="Remove a job's packed texts and uploads.")
+@option(
+    "--clean",
+    "cleaned_job",
+    type=JOB_NAME,
+    metavar="JOB",
+    help="Remove a job's packed texts and uploads.",
+)
 @option(
     "--s3-bucket",
     "bucket",
     variable="S3_BUCKET_NAME",
+    type=BUCKET_NAME,
     help="With --clean: where the folder lies of a run that never became a job.",
 )
 @output_prefix_option
 @option("--queue", "queue_asked", is_flag=True, help="Show what waits, runs and was set aside.")
-@option("--redrive", "message_id", help="Send this dead letter again, once it can succeed.")
+@option(
+    "--redrive",
+    "message_id",
+    type=FILLED_TEXT,
+    metavar="DEAD-LETTER",
+    help="Send this dead letter again, once it can succeed.",
+)
 @confirm_option
 @queue_url_option()
 @region_option
@@ -83,8 +99,7 @@ def main(
         raise click.UsageError("--watch, --consolidate and --stop need --job-name NAME")
     if (queue_asked or message_id) and queue_url is None:
         raise click.UsageError("give --queue-url or set SQS_QUEUE_URL")
-    if not watching:
-        refuse_typed(OPTIONS_OF_RESULTS, "results are made by --watch: add it")
+    _refuse_what_would_be_ignored(listing=listing, job_name=job_name, watching=watching)
     clients = AwsClients(region)
     if listing:
         show_jobs(clients, max_results, as_json=results.as_json)
@@ -97,6 +112,15 @@ def main(
         clean(clients, cleaned_job, output, confirm)
     else:
         _look_at(clients, job_name, results, watching=watching, stopping=stopping)
+
+
+def _refuse_what_would_be_ignored(*, listing: bool, job_name: str | None, watching: bool) -> None:
+    if not listing:
+        refuse_typed(["max_results"], "jobs are listed by --list-jobs")
+    if not job_name:
+        refuse_typed(["shows_logs"], "a job has logs: name it with --job-name")
+    if not watching:
+        refuse_typed(OPTIONS_OF_RESULTS, "results are made by --watch: add it")
 
 
 def _look_at(

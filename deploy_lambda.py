@@ -9,6 +9,7 @@ import click
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
+    LOCATION,
     bucket_option,
     confirm_option,
     image_option,
@@ -50,12 +51,14 @@ def _need_no_more(context: click.Context, _parameter: click.Parameter, deleting:
     "--s3-prefix",
     "code_prefix",
     variable="LAMBDA_CODE_PREFIX",
+    type=LOCATION,
     default="lambda-code",
     help="Where the functions' code is kept, by content.",
 )
 @option(
     "--model-path",
     variable="S3_MODEL_PATH",
+    type=LOCATION,
     default="models/",
     help="Model artifact in S3: s3://… or its key; a folder (…/) gets ./model.tar.gz, by content.",
 )

@@ -7,6 +7,7 @@ import click
 from batch_transform import terminal
 from batch_transform.aws import AwsClients
 from batch_transform.command_line import (
+    LOCATION,
     instance_count_option,
     json_option,
     option,
@@ -25,8 +26,13 @@ from batch_transform.transform_profiles import OPTIMIZED, PROFILES
 
 @click.command(help=__doc__)
 @queue_url_option(required=True)
-@option("--input-path", required=True, help="Text files: s3://bucket/prefix, or one object.")
-@option("--output-path", help="s3://bucket/prefix. [default: the deployment's own]")
+@option(
+    "--input-path",
+    type=LOCATION,
+    required=True,
+    help="Text files: s3://bucket/prefix, or one object.",
+)
+@option("--output-path", type=LOCATION, help="s3://bucket/prefix. [default: the deployment's own]")
 @option(
     "--instance-type",
     variable="SAGEMAKER_INSTANCE_TYPE",

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from batch_transform.command_line import (
-    FILLED_TEXT,
+    JOB_NAME,
     NOBODY_WATCHES,
     dispensing_with,
     option,
@@ -28,7 +28,7 @@ SETTLED_BY_THE_RESUMED_JOB = (
 @option(
     "--resume",
     "resumed_job",
-    type=FILLED_TEXT,
+    type=JOB_NAME,
     metavar="JOB",
     is_eager=True,
     callback=dispensing_with(SETTLED_BY_THE_RESUMED_JOB),

@@ -23,8 +23,10 @@ from dotenv import load_dotenv, set_key
 from batch_transform import terminal
 from batch_transform.aws import AwsError, explain
 from batch_transform.errors import BatchTransformError, InvalidSettings
+from batch_transform.naming import bucket_problem, location_problem
 from batch_transform.output_formats import FORMATS
 from batch_transform.results_wanted import ResultsWanted
+from batch_transform.settings import job_name_problem
 from batch_transform.transform_profiles import TransformProfile
 from batch_transform.watching import WatchSettings
 
@@ -119,15 +121,29 @@ def write_to_env_file(name: str, value: str) -> None:
 
 
 class _FilledText(click.ParamType):
-    """Text that says something: `--resume "$JOB"` must not start a new job where JOB is unset."""
+    """
+    Text that says something: `--resume "$JOB"` must not start a new job where JOB is unset.
+
+    *find_problem* says what else is wrong with a text, if anything.
+    """
 
     name = "text"
 
+    def __init__(self, find_problem: Callable[[str], str | None] = lambda _text: None) -> None:
+        self._find_problem = find_problem
+
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return value or self.fail("it is empty: is a variable of the shell not set?", param, ctx)
+        if not value:
+            self.fail("it is empty: is a variable of the shell not set?", param, ctx)
+        if problem := self._find_problem(value):
+            self.fail(problem, param, ctx)
+        return value
 
 
 FILLED_TEXT = _FilledText()
+JOB_NAME = _FilledText(job_name_problem)
+BUCKET_NAME = _FilledText(bucket_problem)
+LOCATION = _FilledText(location_problem)
 
 
 def option(*names: str, variable: str | None = None, **settings: Any) -> Decorator:
@@ -156,6 +172,7 @@ bucket_option = option(
     "--s3-bucket",
     "bucket",
     variable="S3_BUCKET_NAME",
+    type=BUCKET_NAME,
     required=True,
     help="Bucket of every prefix that is not a full s3:// location.",
 )
@@ -163,6 +180,7 @@ input_prefix_option = option(
     "--s3-input-prefix",
     "input_prefix",
     variable="S3_INPUT_PATH",
+    type=LOCATION,
     default="input/",
     help="Text files, one document a line.",
 )
@@ -170,6 +188,7 @@ output_prefix_option = option(
     "--s3-output-prefix",
     "output_prefix",
     variable="S3_OUTPUT_PATH",
+    type=LOCATION,
     default="output/",
     help="Below it, each job gets a folder of its own.",
 )
@@ -218,11 +237,14 @@ def _take_as_read(_question: str) -> None:
 
 
 def _pairs(
-    _context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]
+    _context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]
 ) -> dict[str, str]:
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
-        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE")
+        raise click.BadParameter(f"{wrong[0]!r} is not {parameter.metavar}")
+    names = [pair.split("=", 1)[0] for pair in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise click.BadParameter(f"{twice[0]!r} is given more than once")
     return dict(pair.split("=", 1) for pair in pairs)
 
 
@@ -336,6 +358,7 @@ def transform_options(profile: TransformProfile) -> Decorator:
     options = [
         option(
             "--model-path",
+            type=LOCATION,
             default="model.tar.gz",
             help="Model artifact: a local file, or s3://… where it lies already.",
         ),
@@ -344,6 +367,7 @@ def transform_options(profile: TransformProfile) -> Decorator:
             "--s3-model-prefix",
             "model_prefix",
             variable="S3_MODEL_PATH",
+            type=LOCATION,
             default="models/",
             help="Where model artifacts are kept, by content.",
         ),

@@ -6,6 +6,7 @@ Knows the rules for writing a name; knows nothing of what lies behind one and ca
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,24 @@ from batch_transform.errors import InvalidSettings
 
 MODEL_ARTIFACT_FILE = "model.tar.gz"
 REQUEST_FILE = "request.json"
+
+
+_BUCKET_NAME = re.compile(r"[a-zA-Z0-9._-]{1,255}")
+"""What S3 has ever taken (botocore's own check); new buckets have stricter rules, old ones stay."""
+
+
+def bucket_problem(name: str) -> str | None:
+    """Return why there can be no bucket of that name, if so."""
+    if _BUCKET_NAME.fullmatch(name):
+        return None
+    return f"{name!r} is no bucket's name: S3 takes letters, digits, dots and hyphens"
+
+
+def location_problem(text: str) -> str | None:
+    """Return why no bucket can be what a location names, if it is an `s3://…` and names one."""
+    scheme, _, rest = text.partition("://")
+    bucket = rest.partition("/")[0]
+    return bucket_problem(bucket) if scheme == "s3" and bucket else None
 
 
 @dataclass(frozen=True, slots=True)

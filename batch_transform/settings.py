@@ -28,6 +28,7 @@ _FLAGS = {
     "VpcConfig.SecurityGroupIds": "--security-groups",
     "PrimaryContainer.Environment": "--environment",
     "VpcConfig.Subnets": "--subnets",
+    "Tags[": "--tag",
     "TransformOutput.KmsKeyId": "--kms-key-id",
     "TransformInput.DataSource.S3DataSource.S3Uri": "--s3-input-prefix",
     "TransformJobName": "--job-name",
@@ -138,10 +139,26 @@ def image_problems(image_uri: str, region: str | None) -> Iterator[str]:
         )
 
 
+def job_name_problem(name: str) -> str | None:
+    """Return why SageMaker can have no job of that name, if so."""
+    if not any(violations("sagemaker", "DescribeTransformJob", {"TransformJobName": name})):
+        return None
+    longest = service_model("sagemaker").shape_for("TransformJobName").metadata["max"]
+    return (
+        f"{name!r} is no job's name: SageMaker takes letters and digits, hyphens between them, "
+        f"{longest} at most"
+    )
+
+
 def request_problems(operation_name: str, request: Request) -> Iterator[str]:
     """Yield what SageMaker would refuse in a request, each beside the flag it came from."""
     for violation in violations("sagemaker", operation_name, request):
-        yield f"{_FLAGS.get(violation.path, violation.path)}: {_in_short(violation)}"
+        yield f"{_flag(violation.path)}: {_in_short(violation)}"
+
+
+def _flag(path: str) -> str:
+    """Return the flag from which a member comes, or a part of one: `Tags[0].Key`."""
+    return next((flag for start, flag in _FLAGS.items() if path.startswith(start)), path)
 
 
 def _in_short(violation: Violation) -> str:

@@ -3,9 +3,18 @@
 from datetime import UTC, datetime
 
 import pytest
+from botocore.handlers import VALID_BUCKET
 
 from batch_transform.errors import InvalidSettings
-from batch_transform.naming import JobFolder, S3Uri, model_name_for, new_job_name, shard_name
+from batch_transform.naming import (
+    JobFolder,
+    S3Uri,
+    bucket_problem,
+    location_problem,
+    model_name_for,
+    new_job_name,
+    shard_name,
+)
 from batch_transform.service_contract import violations
 
 
@@ -77,3 +86,16 @@ def test_shard_names_sort_in_packing_order() -> None:
     """Zero-padding keeps the tenth after the ninth."""
     names = [shard_name(index) for index in range(11)]
     assert names == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_wrong"),
+    [("Old_Bucket", False), ("a.b-c", False), ("a!", True), ("", True), ("b" * 256, True)],
+)
+def test_a_bucket_may_have_the_name_that_botocore_sends(name: str, is_wrong: bool) -> None:
+    """Neither more is refused than it refuses, in a long pattern and late, nor less."""
+    assert bool(bucket_problem(name)) == is_wrong
+    assert bool(VALID_BUCKET.fullmatch(name)) != is_wrong
+    if name:
+        assert bool(location_problem(f"s3://{name}/input/")) == is_wrong
+    assert location_problem(f"{name}/input/") is None

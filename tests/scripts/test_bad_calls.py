@@ -1,5 +1,6 @@
 """Wrong calls: one clear sentence, exit 1 or 2, nothing left behind and nothing paid for."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 BOTH = pytest.mark.parametrize(
     "script", ["setup_batch_transform.py", "setup_optimized_batch_transform.py"]
 )
+
+
+EMPTY_OF_A_JOB = ("resume", "kms-key-id", "job-name", "s3-bucket", "s3-input-prefix")
+EMPTY_OF_A_LOOK = ("job-name", "clean", "redrive")
 
 
 def refused(operator: Any, script: str, *arguments: str, code: int = 1, **variables: Any) -> str:
@@ -39,6 +44,12 @@ def jobs_named(operator: Any, name: str) -> list:
         ("--s3-input-prefix", "output/in/", "overlap"),
         ("--s3-input-prefix", "https://example.com/", "not an S3 location"),
         ("--region", "eu-west-1", "eu-west-1"),
+        ("--s3-bucket", "Bad_Bucket!", "'S3_BUCKET_NAME'): 'Bad_Bucket!' is no bucket's name"),
+        ("--s3-output-prefix", "s3://b!/out/", "'S3_OUTPUT_PATH'): 'b!' is no bucket's name"),
+        ("--tag", "AWS:x=1", "--tag: 'AWS:x' begins with aws:"),
+        ("--tag", "a!=1", "--tag: 'a!' is refused by SageMaker"),
+        ("--tag", "a", "'--tag': 'a' is not KEY=VALUE"),
+        ("--environment", "foo", "'--environment': 'foo' is not NAME=VALUE"),
     ],
 )
 def test_a_wrong_value_is_a_wrong_call(
@@ -46,6 +57,32 @@ def test_a_wrong_value_is_a_wrong_call(
 ) -> None:
     """Exit 2, and the flag or the value is named."""
     assert told in refused(ready_operator, script, flag, value, code=2)
+
+
+@BOTH
+@pytest.mark.parametrize("flag", ["--tag", "--environment"])
+def test_a_name_with_two_values_is_refused(ready_operator: Any, script: str, flag: str) -> None:
+    """Nobody can tell which of them was meant."""
+    told = refused(ready_operator, script, flag, "A=1", flag, "A=2", code=2)
+    assert f"'{flag}': 'A' is given more than once" in told
+
+
+@pytest.mark.parametrize(
+    ("script", "flag"),
+    [
+        ("check_batch_transform_status.py", "--job-name"),
+        ("check_batch_transform_status.py", "--clean"),
+        ("setup_optimized_batch_transform.py", "--resume"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a_b c", "-a", "a" * 64])
+def test_a_job_that_can_have_no_such_name_is_no_job(
+    operator: Any, script: str, flag: str, name: str
+) -> None:
+    """Told at once, and in words, not as AWS's pattern."""
+    told = refused(operator, script, flag, name, code=2)
+    assert f"'{flag}': '{name}' is no job's name" in told
+    assert "letters and digits, hyphens between them, 63 at most" in told
 
 
 @BOTH
@@ -162,11 +199,17 @@ def test_a_job_that_is_not_there_is_named(operator: Any) -> None:
     assert "no transform job 'nowhere'" in told
 
 
-@pytest.mark.parametrize("flag", ["--resume", "--kms-key-id", "--job-name"])
-def test_an_empty_value_is_not_taken_for_none(operator: Any, flag: str) -> None:
+@pytest.mark.parametrize(
+    ("script", "flag"),
+    [
+        *(("setup_optimized_batch_transform.py", f"--{name}") for name in EMPTY_OF_A_JOB),
+        *(("check_batch_transform_status.py", f"--{name}") for name in EMPTY_OF_A_LOOK),
+    ],
+)
+def test_an_empty_value_is_not_taken_for_none(operator: Any, script: str, flag: str) -> None:
     """A shell variable that is not set would start a whole job, or one without the key."""
-    told = refused(operator, "setup_optimized_batch_transform.py", flag, "", code=2)
-    assert f"'{flag}': it is empty" in told
+    told = refused(operator, script, flag, "", code=2)
+    assert re.search(f"'{flag}'.*: it is empty", told)
 
 
 def test_a_resumed_job_cannot_have_another_model_or_other_documents(operator: Any) -> None:
@@ -207,6 +250,18 @@ def test_logs_are_refused_where_nobody_waits_for_them(operator: Any, script: str
     """They would be ignored, in either kind of job."""
     told = refused(operator, script, "--no-wait", "--logs", code=2)
     assert "--logs: --no-wait waits for no end" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [(("--list-jobs", "--logs"), "--logs"), (("--queue", "--max-results", "3"), "--max-results")],
+)
+def test_what_a_task_has_no_use_for_is_refused(operator: Any, arguments: tuple, flag: str) -> None:
+    """It would be ignored."""
+    told = refused(
+        operator, "check_batch_transform_status.py", *arguments, "--queue-url", "q", code=2
+    )
+    assert f"{flag}: " in told
 
 
 @pytest.mark.parametrize("arguments", [(), ("--list-jobs", "--job-name", "x")])
