@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import UTC
 from typing import Any
 
 from batch_transform.answer_counts import AnswerCounts
@@ -256,6 +257,8 @@ def _account(
     return {
         "status": job.status,
         "model_name": job.model_name,
+        "created_at": job.created_at.astimezone(UTC).isoformat(timespec="seconds"),
+        "ended_at": job.ended_at and job.ended_at.astimezone(UTC).isoformat(timespec="seconds"),
         "instance_type": job.instance_type,
         "instance_count": job.instance_count,
         "billed_seconds": total([account.billed_seconds for account in accounts]),

@@ -7,13 +7,15 @@ document's text only where the rows it is given do.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from typing import Any
 
 from batch_transform.prices import written_out
 from batch_transform.report_style import STYLE
+from batch_transform.result_counts import ResultCounts, Verdict
 from batch_transform.review_list import DoubtfulDocument
-from batch_transform.wording import counted
+from batch_transform.wording import counted, in_utc
 
 _ROWS_SHOWN = 200
 
@@ -41,6 +43,7 @@ def report_page(
         _jobs(summary),
         _errors(summary, errors),
         _review(summary, doubtful),
+        f"<footer>All answers: {escape(summary['predictions'])}</footer>",
     ]
     return (
         "<!doctype html>\n"
@@ -53,37 +56,67 @@ def report_page(
 
 
 def _header(summary: dict[str, Any]) -> str:
-    verdict = (
-        '<p class="verdict good">Every packed document was answered exactly once.</p>'
-        if summary["is_complete"]
-        else f'<p class="verdict bad">Partial: {summary["documents"]:,} of '
-        f"{counted(summary['documents_packed'], 'document')} answered.</p>"
+    facts = {
+        "Input": summary["input"],
+        "Model": summary["model_name"],
+        "Created": _time(summary["created_at"]),
+        "Ended": _time(summary["ended_at"]),
+    }
+    told = "".join(
+        f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items()
     )
+    verdict = Verdict.on(summary)
     return (
         f"<header><p class=kind>Batch transform</p><h1>{escape(summary['job_name'])}</h1>"
-        f"<p class=place>{escape(summary['input'])}</p>{verdict}</header>"
+        f"<dl class=facts>{told}</dl>"
+        f'<p class="verdict {verdict.rank}">{escape(verdict.sentence)}</p></header>'
     )
+
+
+def _time(moment: str | None) -> str:
+    return in_utc(datetime.fromisoformat(moment)) if moment else "unknown"
 
 
 def _tiles(summary: dict[str, Any]) -> str:
-    left_out = sum(summary["left_out"].values())
-    all_jobs = f", {len(summary['jobs'])} jobs" if len(summary["jobs"]) > 1 else ""
-    tiles = {
-        "documents": f"{summary['documents']:,}",
-        "classified": f"{summary['answered']:,}",
-        "not classified": f"{sum(summary['errors'].values()):,}",
-        "lines left out": f"{left_out:,}",
+    """Return two rows of figures: what became of the input, and what that brought and took."""
+    counts = ResultCounts.of(summary)
+    of_all_jobs = f", {len(summary['jobs'])} jobs" if len(summary["jobs"]) > 1 else ""
+    became = {
+        "documents": counts.packed,
+        "answered": counts.answered,
+        "classified": counts.classified,
+        "not classified": counts.unclassified,
+        "lines not sent": counts.not_sent,
+        "blank lines": counts.blank,
+    }
+    took = {
+        "input files": f"{summary['input_files']:,}",
         "mean confidence": _mean_confidence(summary),
         summary["instance_type"]: f"{summary['instance_count']} x",
-        f"billed{all_jobs}": _or_unknown(summary["billed_seconds"], "{:,} s"),
-        f"cost{all_jobs}": written_out(summary["dollars"]),
-        f"tokens{all_jobs}": _or_unknown(summary["tokens"], "{:,}"),
+        f"billed{of_all_jobs}": _or_unknown(summary["billed_seconds"], "{:,} s"),
+        f"cost{of_all_jobs}": written_out(summary["dollars"]),
+        f"tokens{of_all_jobs}": _or_unknown(summary["tokens"], "{:,}"),
     }
-    cells = (
-        f"<div><dd>{escape(value)}</dd><dt>{escape(name)}</dt></div>"
-        for name, value in tiles.items()
+    counted_tiles = (
+        _tile(f"{count:,}", name, _look(name, count)) for name, count in became.items()
     )
-    return f"<dl class=tiles>{''.join(cells)}</dl>"
+    other_tiles = (_tile(value, name) for name, value in took.items())
+    return f"{_row_of_tiles(counted_tiles)}\n{_row_of_tiles(other_tiles)}"
+
+
+def _look(name: str, count: int) -> str:
+    """Return how a count looks: pale where there is nothing, bright where a person should look."""
+    if not count:
+        return "none"
+    return "reserved" if name in {"not classified", "lines not sent"} else "some"
+
+
+def _tile(value: str, name: str, look: str = "some") -> str:
+    return f"<div><dd class={look}>{escape(value)}</dd><dt>{escape(name)}</dt></div>"
+
+
+def _row_of_tiles(tiles: Iterable[str]) -> str:
+    return f"<dl class=tiles>{''.join(tiles)}</dl>"
 
 
 def _mean_confidence(summary: dict[str, Any]) -> str:
@@ -98,15 +131,18 @@ def _classes(summary: dict[str, Any]) -> str:
     most = max(found["documents"] for found in summary["classes"].values())
     rows = (
         f"<tr><th scope=row>{escape(label)}</th>"
-        f'<td class=bar><span style="width:{found["documents"] / most:.2%}"></span></td>'
+        f'<td class=bar><span style="width:{_length(found["documents"], most)}"></span></td>'
         f"<td class=number>{found['documents']:,}</td>"
         f"<td class=number>{found['documents'] / summary['documents']:.1%}</td>"
         f"<td class=number>{found['mean_confidence']:.2f}</td></tr>"
         for label, found in summary["classes"].items()
     )
-    head = "<th>Class</th><th></th><th>Documents</th><th>Share</th><th>Confidence</th>"
+    head = "<th>Class</th><th></th><th>Documents</th><th>Share</th><th>Mean confidence</th>"
     table = f"<table class=classes><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f"<section><h2>Classes</h2><div class=scroll>{table}</table></div></section>"
+    note = (
+        f"<p class=note>Shares are of the {counted(summary['documents'], 'document')} answered.</p>"
+    )
+    return f"<section><h2>Classes</h2>{note}<div class=scroll>{table}</table></div></section>"
 
 
 def _confidence(summary: dict[str, Any]) -> str:
@@ -117,15 +153,22 @@ def _confidence(summary: dict[str, Any]) -> str:
     columns = (
         f'<div title="{index * width:.2f} to {(index + 1) * width:.2f}: '
         f'{counted(count, "document")}">'
-        f'<span style="height:{count / most:.2%}"></span></div>'
+        f'<span style="height:{_length(count, most)}"></span></div>'
         for index, count in enumerate(counts)
     )
     marks = "".join(f"<span>{mark}</span>" for mark in ("0", "0.25", "0.5", "0.75", "1"))
     return (
-        f"<section><h2>Confidence of the best class</h2><p class=note>Documents by score; the "
-        f"highest column is {most:,}.</p><div class=histogram>{''.join(columns)}</div>"
+        f"<section><h2>Confidence</h2><p class=note>How sure the model is of the class that it "
+        "chose, from 0 (not at all) to 1 (entirely). This is its own estimate and no proof: it can "
+        "be sure and wrong. The columns count documents; the highest stands for "
+        f"{most:,}.</p><div class=histogram>{''.join(columns)}</div>"
         f"<div class=axis>{marks}</div></section>"
     )
+
+
+def _length(count: int, most: int) -> str:
+    """Return the length of a bar, which is seen even where it stands for one document of many."""
+    return f"max({count / most:.2%}, 2px)" if count else "0"
 
 
 def _jobs(summary: dict[str, Any]) -> str:
@@ -159,23 +202,24 @@ def _faults(summary: dict[str, Any]) -> str:
     faults = list(summary["faults"].values())
     shown = faults[:_ROWS_SHOWN]
     rows = "".join(f"<li>{escape(fault)}</li>" for fault in shown)
-    note = _shown(len(shown), len(faults))
+    note = _shown(len(shown), len(faults), "summary.json")
     return f"<section><h2>Not answered</h2>{note}<ul>{rows}</ul></section>"
 
 
 def _errors(summary: dict[str, Any], errors: list[ReportedError]) -> str:
     if not errors:
         return ""
-    total = sum(summary["errors"].values()) + sum(
-        count for code, count in summary["left_out"].items() if code != "EmptyDocument"
-    )
+    counts = ResultCounts.of(summary)
     rows = (
         (escape(error.source), str(error.line), escape(error.code), escape(error.message))
         for error in errors
     )
     table = _table(("File", "Line", "Code", "Reason"), rows)
-    note = _shown(len(errors), total)
-    return f"<section><h2>Not classified, or left out</h2>{note}{table}</section>"
+    told = "; ".join(counts.without_class())
+    blank = f" {counted(counts.blank, 'blank line')} not listed here." if counts.blank else ""
+    shown = _shown(len(errors), counts.unclassified + counts.not_sent, "errors.jsonl")
+    note = f"<p class=note>{told}.{blank}</p>{shown}"
+    return f"<section><h2>Not classified, or not sent</h2>{note}{table}</section>"
 
 
 def _review(summary: dict[str, Any], doubtful: list[DoubtfulDocument]) -> str:
@@ -195,9 +239,13 @@ def _review(summary: dict[str, Any], doubtful: list[DoubtfulDocument]) -> str:
         for row in shown
     )
     headings = ("File", "Line", "Best", "Second", "Margin", *(["Text"] if has_text else []))
-    note = _shown(len(shown), summary["review"]["documents"])
-    below = f"<p class=note>Two classes lie closer than {summary['review']['below']}.</p>"
-    return f"<section><h2>Read these first</h2>{below}{note}{_table(headings, rows)}</section>"
+    note = (
+        "<p class=note>The margin is by how much the best class leads the second in confidence: "
+        "the smaller it is, the less sure is the choice between the two. Documents with a margin "
+        f"below {summary['review']['below']} stand here for a person to read, closest first.</p>"
+        + _shown(len(shown), summary["review"]["documents"], "review.csv")
+    )
+    return f"<section><h2>Read these first</h2>{note}{_table(headings, rows)}</section>"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
@@ -212,10 +260,10 @@ def _cell(heading: str, content: str) -> str:
     return f'<td data-name="{heading}">{content}</td>'
 
 
-def _shown(shown: int, total: int) -> str:
+def _shown(shown: int, total: int, file: str) -> str:
     if shown >= total:
         return ""
-    return f"<p class=note>The first {shown:,} of {total:,}.</p>"
+    return f"<p class=note>The first {shown:,} of {total:,}; more are in {file}.</p>"
 
 
 def _or_unknown(value: float | None, form: str) -> str:

@@ -19,6 +19,8 @@ WIDE, PHONE = 1200, 360
 SUMMARY = {
     "job_name": "dispute-optimized-20261121-011527-521b",
     "input": "s3://legal-documents/input/2026-07/",
+    "input_files": 1204,
+    "predictions": "s3://legal-documents/output/dispute-optimized-20261121-011527-521b/predictions.json",
     "is_complete": True,
     "faults": {},
     "left_out": {"EmptyDocument": 3, "InvalidEncoding": 2},
@@ -27,6 +29,9 @@ SUMMARY = {
     "answered": 2827,
     "errors": {"EmptyDocument": 13},
     "mean_confidence": 0.6472,
+    "model_name": "dispute-classifier-0123456789abcdef",
+    "created_at": "2026-11-21T01:15:27+00:00",
+    "ended_at": "2026-11-21T01:42:19+00:00",
     "instance_type": "ml.g5.xlarge",
     "instance_count": 2,
     "billed_seconds": 1612,
@@ -60,8 +65,12 @@ window.onload = () => {{
       (e) => e.getBoundingClientRect().height),
     names: [...page.querySelectorAll(".classes [scope], .rows td:first-child")].map(
       (e) => e.getBoundingClientRect().width),
-    headings: texts("h2"), notes: texts(".note"), verdict: texts(".verdict")[0],
-    rows: [...page.querySelectorAll("section:last-child tbody tr")].map(
+    headings: texts("h2"), notes: texts(".note"), facts: texts(".facts dd"),
+    verdict: texts(".verdict")[0],
+    verdictColor: view.getComputedStyle(page.querySelector(".verdict")).color,
+    behindColumns: [...page.querySelectorAll(".histogram div")].map((e) => [
+      view.getComputedStyle(e).backgroundImage, view.getComputedStyle(e).backgroundColor]),
+    rows: [...page.querySelectorAll("section:last-of-type tbody tr")].map(
       (row) => [...row.cells].map((cell) => cell.textContent)),
     outside: [...page.querySelectorAll("body *")].filter(isOutside).map((e) => e.outerHTML),
     loaded: view.performance.getEntriesByType("resource").map((entry) => entry.name),
@@ -123,9 +132,12 @@ def test_the_numbers_on_the_page_are_those_of_the_summary(browser: Browser) -> N
     seen = browser.look_at(report_page(SUMMARY, errors(15), doubtful(950)))
     assert seen["tiles"] == {
         "documents": "2,840",
+        "answered": "2,840",
         "classified": "2,827",
         "not classified": "13",
-        "lines left out": "5",
+        "lines not sent": "2",
+        "blank lines": "3",
+        "input files": "1,204",
         "mean confidence": "64.7%",
         "ml.g5.xlarge": "2 x",
         "billed": "1,612 s",
@@ -141,8 +153,87 @@ def test_the_numbers_on_the_page_are_those_of_the_summary(browser: Browser) -> N
     heights = [column / max(seen["columns"]) for column in seen["columns"]]
     counts = [count / 1400 for count in SUMMARY["documents_by_confidence"]]
     assert heights == pytest.approx(counts, abs=0.01)
-    assert (len(seen["rows"]), "The first 200 of 950." in seen["notes"]) == (200, True)
+    assert (
+        len(seen["rows"]),
+        "The first 200 of 950; more are in review.csv." in seen["notes"],
+    ) == (
+        200,
+        True,
+    )
     assert seen["loaded"] == []
+
+
+def test_the_page_says_when_and_by_what(browser: Browser) -> None:
+    """Input, model, and times that mean the same wherever they are read; where all answers are."""
+    seen = browser.look_at(report_page(SUMMARY, [], []))
+    assert seen["facts"] == [
+        "s3://legal-documents/input/2026-07/",
+        "dispute-classifier-0123456789abcdef",
+        "2026-11-21 01:15:27 UTC",
+        "2026-11-21 01:42:19 UTC",
+    ]
+    never_ended = report_page(SUMMARY | {"ended_at": None}, [], [])
+    assert browser.look_at(never_ended)["facts"][-1] == "unknown"
+
+
+GREEN, AMBER, RED = "rgb(23, 105, 63)", "rgb(138, 83, 0)", "rgb(180, 35, 24)"
+EXACTLY_ONCE = "Every packed document was answered exactly once"
+
+
+@pytest.mark.parametrize(
+    ("became", "color", "told"),
+    [
+        ({"answered": 2840, "left_out": {"EmptyDocument": 3}}, GREEN, f"{EXACTLY_ONCE}."),
+        (
+            {"answered": 0, "left_out": {}},
+            AMBER,
+            f"{EXACTLY_ONCE}; 2,840 documents got no class.",
+        ),
+        (
+            {"answered": 2840, "left_out": {"EmptyDocument": 3, "DocumentTooLarge": 1}},
+            AMBER,
+            f"{EXACTLY_ONCE}; 1 line was never sent.",
+        ),
+        ({}, AMBER, f"{EXACTLY_ONCE}; 13 documents got no class, 2 lines were never sent."),
+        (
+            {"is_complete": False, "documents": 2000, "answered": 2000},
+            RED,
+            "Partial: 2,000 of 2,840 documents answered.",
+        ),
+    ],
+)
+def test_green_is_only_what_has_a_class_for_every_line_with_text(
+    browser: Browser, became: dict[str, Any], color: str, told: str
+) -> None:
+    """A reader who sees the colour alone must not take errors for classes."""
+    seen = browser.look_at(report_page(SUMMARY | became, [], []))
+    assert (seen["verdict"], seen["verdictColor"]) == (told, color)
+
+
+def test_both_kinds_of_lines_without_a_class_are_told_apart(browser: Browser) -> None:
+    """Those that were answered with an error, those never sent, and the blank ones besides."""
+    notes = browser.look_at(report_page(SUMMARY, errors(15), []))["notes"]
+    told = "13 documents got no class; 2 lines were never sent. 3 blank lines not listed here."
+    assert told in notes
+    many = SUMMARY | {"answered": 2340, "left_out": {}}
+    notes = browser.look_at(report_page(many, errors(200), []))["notes"]
+    assert "500 documents got no class." in notes
+    assert "The first 200 of 500; more are in errors.jsonl." in notes
+
+
+def test_a_lawyer_is_told_what_confidence_and_margin_are(browser: Browser) -> None:
+    """In words, beside the figures."""
+    notes = browser.look_at(report_page(SUMMARY, [], doubtful(1)))["notes"]
+    assert any("How sure the model is" in note and "no proof" in note for note in notes)
+    assert any("The margin is by how much" in note and "below 0.2" in note for note in notes)
+
+
+def test_nothing_but_a_count_looks_like_a_column(browser: Browser) -> None:
+    """Where there is no document the paper is blank; one of a million is still to be seen."""
+    counts = [0] * 18 + [1, 1_000_000]
+    seen = browser.look_at(report_page(SUMMARY | {"documents_by_confidence": counts}, [], []))
+    assert seen["behindColumns"] == [["none", "rgba(0, 0, 0, 0)"]] * 20
+    assert seen["columns"][:19] == [0] * 18 + [2]
 
 
 def test_the_jobs_of_a_chain_stand_apart(browser: Browser) -> None:
@@ -200,12 +291,12 @@ def test_a_section_stands_only_where_there_is_something_to_say(browser: Browser)
     }
     assert browser.look_at(report_page(SUMMARY, [], []))["headings"] == [
         "Classes",
-        "Confidence of the best class",
+        "Confidence",
     ]
     seen = browser.look_at(report_page(SUMMARY | nothing, errors(200), []), width=PHONE)
-    assert seen["headings"] == ["Not answered", "Not classified, or left out"]
+    assert seen["headings"] == ["Not answered", "Not classified, or not sent"]
     assert (seen["verdict"], seen["outside"]) == ("Partial: 0 of 2,840 documents answered.", [])
-    assert "The first 200 of 300." in seen["notes"]
+    assert "The first 200 of 300; more are in summary.json." in seen["notes"]
     assert (seen["tiles"]["mean confidence"], seen["tiles"]["cost"]) == ("unknown", "unknown")
 
 
