@@ -31,8 +31,9 @@ from batch_transform.job_progress import JobProgress
 from batch_transform.lambda_stack import ResourceChange, StackEvent
 from batch_transform.prices import written_out
 from batch_transform.request_queue import DeadLetter, QueueCounts
+from batch_transform.result_counts import ResultCounts, Verdict
 from batch_transform.transform_job import TransformJob
-from batch_transform.wording import counted
+from batch_transform.wording import counted, in_utc
 
 _REPLACEMENTS = {"False": "", "True": " by replacement", "Conditional": ", maybe by replacement"}
 _PIPE_WIDTH = 160
@@ -79,15 +80,16 @@ def progress(description: str, total_bytes: int) -> Iterator[Callable[[int], Non
 def show_progress(looks: Iterator[JobProgress]) -> TransformJob:
     """Draw each look at a job until the last and return the job as it ended."""
     status = None
-    columns = (MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
-    with _bar(*columns) as bar:
-        task = bar.add_task("Waiting for SageMaker", total=None, speed="")
+    told = TextColumn("{task.fields[unit]}  {task.fields[speed]}")
+    with _bar(MofNCompleteColumn(), told) as bar:
+        task = bar.add_task("Waiting for SageMaker", total=None, unit="", speed="")
         for look in looks:
             bar.update(
                 task,
                 description=look.job.status,
                 completed=look.outputs,
                 total=look.outputs_expected or None,
+                unit="files" if look.documents is None else "shards",
                 speed=_speed(look),
             )
             if look.job.status != status and not _story.is_terminal:
@@ -106,7 +108,7 @@ def print_jobs(jobs: list[dict[str, Any]]) -> None:
         table.add_row(
             job["TransformJobName"],
             _status(job["TransformJobStatus"]),
-            _time(job["CreationTime"]),
+            in_utc(job["CreationTime"]),
             _duration(job["CreationTime"], job.get("TransformEndTime")),
             escape(job.get("FailureReason", "")),
         )
@@ -123,9 +125,9 @@ def print_job(job: TransformJob) -> None:
         "Input": job.input_uri,
         "Output": job.output_uri,
         "Instances": f"{job.instance_count} x {job.instance_type}",
-        "Created": _time(job.created_at),
-        "Started": job.started_at and _time(job.started_at),
-        "Ended": job.ended_at and _time(job.ended_at),
+        "Created": in_utc(job.created_at),
+        "Started": job.started_at and in_utc(job.started_at),
+        "Ended": job.ended_at and in_utc(job.ended_at),
         "Billed": job.billed_seconds and counted(job.billed_seconds, "second"),
     }
     for name, value in rows.items():
@@ -151,7 +153,7 @@ def show_stack_events(events: Iterator[StackEvent]) -> None:
             step = f"{event.status:<26}{event.logical_id}"
             if event.is_done or event.is_of_stack:
                 reason = f": {event.reason}" if event.reason else ""
-                say(f"{event.time.astimezone():%H:%M:%S}  {step}{reason}")
+                say(f"{event.time.astimezone(UTC):%H:%M:%S} UTC  {step}{reason}")
             else:
                 bar.update(task, description=step)
 
@@ -169,17 +171,19 @@ def print_queue(
         for letter in dead_letters:
             reason = letter.reason or "received too often"
             body = letter.body[:_BODY_SHOWN] + "…" * (len(letter.body) > _BODY_SHOWN)
-            table.add_row(letter.message_id, _time(letter.sent_at), escape(reason), escape(body))
+            table.add_row(letter.message_id, in_utc(letter.sent_at), escape(reason), escape(body))
         _answer.print(table)
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """Print the classes found in a consolidated job, then the errors, if any."""
-    table = _table("Class", title=counted(summary["documents"], "document"))
+    """Print the classes found in a consolidated job, then its errors, its bill and its files."""
+    counts = ResultCounts.of(summary)
+    title = f"{counted(counts.answered, 'document')} answered, {counts.classified:,} classified"
+    table = _table("Class", title=title)
     for heading in ("Documents", "Share", "Mean confidence"):
         table.add_column(heading, justify="right")
     for label, found in summary["classes"].items():
-        share = found["documents"] / summary["documents"]
+        share = found["documents"] / counts.answered
         table.add_row(
             escape(label),
             f"{found['documents']:,}",
@@ -187,17 +191,31 @@ def print_summary(summary: dict[str, Any]) -> None:
             f"{found['mean_confidence']:.2f}",
         )
     for code, count in summary["errors"].items():
-        share = count / summary["documents"]
+        share = count / counts.answered
         table.add_row(f"[red]not classified: {code}[/]", f"{count:,}", f"{share:.1%}", "")
     _answer.print(table)
+    say(Verdict.on(summary).sentence)
+    if counts.blank:
+        say(f"not sent because they are blank: {counted(counts.blank, 'line')}")
     say(_bill(summary))
-    if left_out := summary["left_out"]:
-        told = ", ".join(f"{counted(count, 'line')} {code}" for code, count in left_out.items())
-        say(f"left out before the job: {told}; see left_out.jsonl")
-    if summary["review"]["documents"]:
-        doubtful = counted(summary["review"]["documents"], "document")
-        say(f"to be read first: {doubtful}, see review.csv")
+    _say_files(summary, counts)
     print_answer(summary["predictions"])
+
+
+def _say_files(summary: dict[str, Any], counts: ResultCounts) -> None:
+    """Name the results that there are, the folder once."""
+    folder, _, predictions = summary["predictions"].rpartition("/")
+    doubtful = summary["review"]["documents"]
+    files = {
+        predictions: "all answers",
+        "report.html": "all of it on one page",
+        "errors.jsonl": ", ".join(counts.without_class()),
+        "review.csv": doubtful and f"{counted(doubtful, 'document')} to be read first",
+    }
+    say(f"results in {folder}/:")
+    for name, content in files.items():
+        if content:
+            say(f"  {name:<{max(map(len, files))}}  {content}")
 
 
 def job_as_document(job: TransformJob) -> dict[str, Any]:
@@ -252,10 +270,6 @@ def _table(*headings: str, title: str | None = None) -> Table:
 def _status(status: str) -> str:
     colour = {"Completed": "green", "Failed": "red", "Stopped": "yellow"}.get(status, "cyan")
     return f"[{colour}]{status}[/]"
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _duration(start: datetime, end: datetime | None) -> str:
