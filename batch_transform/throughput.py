@@ -29,7 +29,10 @@ that figure in proportion to the cards' nominal half-precision speed; nothing he
 SageMaker.
 """
 _ASSUMED_ON_A_CPU = 700
-"""For an xlarge, two cores: what this project's bf16 path reaches there, less a margin."""
+"""
+For an xlarge, two cores, one without bf16: fp32 was measured at 766 on Zen 4, bf16 at 1,493, and at
+twice that on Zen 5 (benchmarks/README.md). docs/scale.md shows what the difference comes to.
+"""
 
 
 _LEAST_WORK_IN_SECONDS = 10

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import re
 import tracemalloc
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +31,7 @@ from batch_transform.prices import TABLE, HourlyPrice, hourly_price, written_out
 from batch_transform.service_contract import violations
 from batch_transform.throughput import expected_throughput
 
+ROOT = Path(__file__).parents[2]
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/dispute-classifier"
 DIGEST = "sha256:" + "a" * 64
 PAYLOAD_IN_MB = 6
@@ -303,6 +306,24 @@ def test_a_damaged_summary_is_named_and_passed_over(
     assert measured == Throughput(12_345.0, 5.0, f"as measured in job-0{told}")
     clients.s3.delete_object(Bucket=bucket, Key="output/job-0/summary.json")
     assert expected_throughput(account, output, "ml.g5.xlarge").basis == f"assumed{told}"
+
+
+def test_the_figures_for_a_cpu_refer_to_each_other() -> None:
+    """What a plan assumes and what was measured stand in one table, each with its hours."""
+    no_jobs = SimpleNamespace(s3=None, sagemaker=Answers({"TransformJobSummaries": []}))
+    assumed = expected_throughput(no_jobs, S3Uri("b", "output/"), "ml.c7i.xlarge").tokens_per_second
+    scale = (ROOT / "docs" / "scale.md").read_text()
+    tokens = float(re.search(r"([\d.]+e11) tokens", scale)[1])
+    rows = re.findall(r"^\| ([\d,]+) \| .* \| ([\d,]+) \|$", scale, re.MULTILINE)
+    hours = {
+        int(speed.replace(",", "")): int(instance_hours.replace(",", ""))
+        for speed, instance_hours in rows
+        if int(speed.replace(",", "")) >= assumed
+    }
+    assert hours == {
+        speed: pytest.approx(tokens / speed / 3600, rel=0.01) for speed in (assumed, 1493, 3000)
+    }
+    assert "| ours, bf16 | 1,493 |" in (ROOT / "benchmarks" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("tag", "asked"), [(":v1", "v1"), ("", "latest")])
