@@ -56,7 +56,7 @@ section { padding: 1.25rem; margin-top: 1rem; }
 }
 .tiles > div { padding: .75rem .85rem; }
 .tiles dd {
-  margin: 0; font-size: 1.15rem; font-weight: 600; font-variant-numeric: tabular-nums;
+  margin: 0; font-size: 1.05rem; font-weight: 600; font-variant-numeric: tabular-nums;
   overflow-wrap: anywhere;
 }
 .tiles .none { color: var(--soft); font-weight: 400; }
