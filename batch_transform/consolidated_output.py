@@ -32,7 +32,7 @@ from batch_transform.s3_objects import (
 )
 from batch_transform.shard_outputs import PackedJob
 from batch_transform.transform_job import TransformJob
-from batch_transform.wording import counted
+from batch_transform.wording import counted, first_of
 
 _FAULTS_SHOWN = 10
 _ERRORS_REPORTED = 200
@@ -278,6 +278,5 @@ def _verdict(faults: dict[str, str]) -> dict[str, Any]:
 
 
 def _told(faults: dict[str, str]) -> str:
-    shown = list(faults.values())[:_FAULTS_SHOWN]
-    more = [f"and {len(faults) - len(shown):,} more"] if len(faults) > len(shown) else []
-    return "\n".join([f"{counted(len(faults), 'shard')} not answered:", *shown, *more])
+    shown = first_of(list(faults.values()), _FAULTS_SHOWN)
+    return "\n".join([f"{counted(len(faults), 'shard')} not answered:", *shown])

@@ -14,7 +14,7 @@ from batch_transform.errors import AwsRefused, IncompleteOutput, InvalidSettings
 from batch_transform.folder_claim import claimed_folder
 from batch_transform.input_manifest import Manifest, manifest_of, write_manifest
 from batch_transform.job_estimate import InputSize, JobEstimate, estimate_job
-from batch_transform.job_heirs import add_heir, check_unread
+from batch_transform.job_heirs import add_heir, check_unread, heir_at_the_end
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
 from batch_transform.naming import JobFolder
 from batch_transform.packed_input import PackedInput
@@ -150,9 +150,11 @@ def _shards_to_run(
         )
         raise InvalidSettings([problem])
     if lost := [shard for shard in packed_job.lost_shards(s3) if shard in names]:
+        heir = heir_at_the_end(s3, packed_job.packed_in)
+        answered = f"{heir} went on with {earlier_name} and has all answers: --watch that job"
         raise IncompleteOutput(
             f"{counted(len(lost), 'shard')} to run, {lost[0]} first, changed or gone under "
-            f"{packed_job.shards}: run the whole input again"
+            f"{packed_job.shards}: {answered if heir else 'run the whole input again'}"
         )
     return names
 

@@ -367,6 +367,9 @@ def test_a_failed_job_names_the_one_that_answered_the_rest(
         finish_job(packed_twice.clients.s3, failed)
     assert ("--resume job-1" in str(told.value)) != is_complete
     assert ("job-2 went on with it and has all answers" in str(told.value)) == is_complete
+    with pytest.raises(IncompleteOutput, match="2 shards not answered") as told:
+        finish_job(packed_twice.clients.s3, replace(failed, status="Completed"))
+    assert ("job-2 went on with it and has all answers" in str(told.value)) == is_complete
 
 
 def test_every_wrong_shard_is_named(packed_twice: Packed) -> None:

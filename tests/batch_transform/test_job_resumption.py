@@ -10,14 +10,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from batch_transform.aws import AwsClients
-from batch_transform.errors import AwsRefused, InvalidSettings
+from batch_transform.errors import AwsRefused, IncompleteOutput, InvalidSettings
 from batch_transform.input_documents import find_input
 from batch_transform.job_heirs import add_heir
 from batch_transform.job_record import JobRecord, write_job_record
 from batch_transform.job_resumption import Resumption, plan_resumption, resume
 from batch_transform.naming import JobFolder
 from batch_transform.packed_input import pack
-from batch_transform.s3_objects import list_objects, put_object, read_object
+from batch_transform.s3_objects import delete_objects, list_objects, put_object, read_object
 from batch_transform.settings import TransformSettings
 from batch_transform.transform_profiles import OPTIMIZED
 
@@ -120,6 +120,23 @@ def test_machine_and_tags_are_checked_as_those_of_a_first_job(
     """They can be named anew, and the job must not fail over them when it is paid for."""
     with pytest.raises(InvalidSettings, match=told):
         plan(failed_job, folder, **changes)
+
+
+@pytest.mark.parametrize(
+    ("heirs", "told"),
+    [([], "run the whole input again"), (["job-9"], "job-9 went on with job-1 and has all")],
+)
+def test_shards_that_are_gone_are_told_with_the_job_that_has_their_answers(
+    failed_job: Any, folder: JobFolder, heirs: list[str], told: str
+) -> None:
+    """Nothing needs to run again where another job answered the rest and removed them."""
+    delete_objects(failed_job.s3, folder.shards)
+    for heir in heirs:
+        add_heir(failed_job.s3, folder, heir)
+        summary = folder.beside(heir).summary
+        put_object(failed_job.s3, summary, b'{"is_complete": true}', "application/json")
+    with pytest.raises(IncompleteOutput, match=told):
+        plan(failed_job, folder)
 
 
 @pytest.mark.parametrize(
