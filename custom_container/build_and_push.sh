@@ -30,17 +30,23 @@ fail() {
   exit 1
 }
 
+usage_error() {
+  usage
+  say "$*"
+  exit 2
+}
+
 while (($#)); do
   case $1 in
     --repository | --region | --base-image | --torch-index-url | --env-file)
-      (($# > 1)) || { usage; exit 2; }
+      [[ -n ${2:-} && $2 != --* ]] || usage_error "$1 needs a value."
       option=${1#--}
       printf -v "${option//-/_}" '%s' "$2"
       shift 2
       ;;
     --dry-run) dry_run=true; shift ;;
     --help) usage; exit 0 ;;
-    *) say "Unknown option: $1"; usage; exit 2 ;;
+    *) usage_error "Unknown option: $1" ;;
   esac
 done
 

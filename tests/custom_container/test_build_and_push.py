@@ -294,10 +294,23 @@ def test_a_format_that_cannot_be_asked_for_stops_nothing(build_and_push):
     assert "is not checked" in outcome.stderr
 
 
-def test_an_unknown_option_is_a_usage_error(build_and_push):
-    """Exit 2, with the options listed."""
-    outcome, calls = build_and_push("--force")
-
-    assert outcome.returncode == 2
+def assert_is_usage_error(outcome, calls, says):
+    """Exit 2, with the options listed and what is wrong last, and neither docker nor AWS asked."""
+    assert (outcome.returncode, outcome.stdout) == (2, "")
     assert "--torch-index-url" in outcome.stderr
+    assert says in outcome.stderr.splitlines()[-1]
     assert calls == []
+
+
+def test_an_unknown_option_is_a_usage_error(build_and_push):
+    """It is named."""
+    assert_is_usage_error(*build_and_push("--force"), says="--force")
+
+
+@pytest.mark.parametrize(
+    "option", ["--repository", "--region", "--base-image", "--torch-index-url", "--env-file"]
+)
+@pytest.mark.parametrize("value", [[], [""], ["--dry-run"]], ids=["none", "empty", "an option"])
+def test_a_forgotten_value_is_a_usage_error(build_and_push, option, value):
+    """The next option is no value: --region --dry-run would push, and to nowhere."""
+    assert_is_usage_error(*build_and_push(option, *value), says=f"{option} needs a value")
