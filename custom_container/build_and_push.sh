@@ -96,6 +96,12 @@ has_dockers_format() {
   [[ $format != *oci* && $format != *list* ]]
 }
 
+# ECR's own rule, which it would tell only when everything is built.
+is_repository_name() {
+  local LC_ALL=C word='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*'
+  ((${#1} >= 2 && ${#1} <= 256)) && [[ $1 =~ ^$word(/$word)*$ ]]
+}
+
 # The value of a line of the file, as the scripts read it: in quotes, or up to a remark.
 env_value() {
   local value=${1%$'\r'}
@@ -140,6 +146,9 @@ repository=${repository:-${ECR_REPOSITORY:-modernbert-dispute-classifier}}
 region=${region:-${AWS_REGION:-}}
 base_image=${base_image:-${BASE_IMAGE:-}}
 torch_index_url=${torch_index_url:-${TORCH_INDEX_URL:-}}
+is_repository_name "$repository" ||
+  usage_error "--repository or ECR_REPOSITORY is '$repository', which ECR takes for no name: 2 to" \
+    "256 small letters and digits, with '.', '_', '__', '-' or '/' between them."
 
 for tool in docker aws; do
   command -v "$tool" >/dev/null || fail "there is no '$tool' command. Install it first."

@@ -1,8 +1,10 @@
 """build_and_push.sh, with docker and the AWS CLI replaced by scripts that note their calls."""
 
 import os
+import re
 import subprocess
 
+import botocore.session
 import pytest
 from dotenv import dotenv_values
 
@@ -314,3 +316,29 @@ def test_an_unknown_option_is_a_usage_error(build_and_push):
 def test_a_forgotten_value_is_a_usage_error(build_and_push, option, value):
     """The next option is no value: --region --dry-run would push, and to nowhere."""
     assert_is_usage_error(*build_and_push(option, *value), says=f"{option} needs a value")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("classifier", "team/classifier", "a.b_c__d-e--f/9", "ab", "a" * 256),
+        *("Bad Repo", "Classifier", "a", "a" * 257, "a..b", "a___b", "-a", "a-", "a//b", "/a", "a/"),
+        *("classifi\xe9r", "classifier:latest", "classifier\n", "a;b"),
+    ],
+)
+def test_a_repository_is_named_as_ecr_takes_it(build_and_push, name):
+    """botocore's model of ECR says which; a name that it refuses is a usage error."""
+    rule = botocore.session.get_session().get_service_model("ecr").shape_for("RepositoryName")
+    is_long_enough = rule.metadata["min"] <= len(name) <= rule.metadata["max"]
+
+    outcome, calls = build_and_push("--repository", name)
+
+    if is_long_enough and re.fullmatch(rule.metadata["pattern"], name):
+        assert f"/{name}:" in outcome.stdout
+    else:
+        assert_is_usage_error(outcome, calls, says="small letters and digits")
+
+
+def test_a_repository_of_the_environment_is_checked_too(build_and_push):
+    """The message names the variable beside the option."""
+    assert_is_usage_error(*build_and_push(ECR_REPOSITORY="Bad Repo"), says="ECR_REPOSITORY")
