@@ -6,6 +6,7 @@ set -euo pipefail
 called_in=$PWD
 cd "$(dirname "$0")"
 repository='' region='' base_image='' torch_index_url='' env_file=$PWD/../.env dry_run=false
+credentials_read=''
 
 usage() {
   cat >&2 <<'USAGE'
@@ -16,7 +17,8 @@ Usage: build_and_push.sh [OPTION]…
   --base-image IMAGE     what to build on    [BASE_IMAGE, an image that brings torch with CUDA 12]
   --torch-index-url URL  torch's wheels, where the base image brings no torch    [TORCH_INDEX_URL]
   --env-file FILE        read for variables that the environment lacks; gets CONTAINER_IMAGE [.env]
-  --dry-run              print the commands that change something instead of running them
+  --dry-run              print the commands that change something instead of running them;
+                         a shell takes them as they are printed
 
 A smaller image, for CPU instances only: --base-image python:3.11-slim-bookworm, and as
 --torch-index-url the index of torch's CPU wheels.
@@ -50,16 +52,22 @@ while (($#)); do
   esac
 done
 
-run() {
-  if "$dry_run"; then
-    printf '%q ' "$@" >&2
-    say
-  else
-    say "$1 ${2:-} ${3:-} …"
-    # What a command prints is story; only the URI is the answer.
-    "$@" >&2
-  fi
+# Words as one command that a shell reads as these words.
+command_of() {
+  local words
+  printf -v words '%q ' "$@"
+  printf '%s' "${words% }"
 }
+
+# A line of shell is told and run, or told only; so what a dry run prints is what another one runs.
+# What a command prints is story, too, and goes to stderr: only the URI is the answer.
+run() {
+  say "$1"
+  "$dry_run" || eval "$1"
+}
+
+# What a dry run tells beside the commands, which can be given to a shell as they are printed.
+remark() { ! "$dry_run" || say "# $*"; }
 
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 
@@ -72,11 +80,6 @@ content_tag() {
   } | sha256 | cut -c 1-12
 }
 
-log_in() {
-  aws ecr get-login-password --region "$region" |
-    docker login --username AWS --password-stdin "$registry"
-}
-
 repository_exists() {
   local answer
   if answer=$(aws ecr describe-repositories --region "$region" \
@@ -85,15 +88,6 @@ repository_exists() {
   fi
   [[ $answer == *RepositoryNotFoundException* ]] || fail "ECR refused: $answer"
   return 1
-}
-
-# SageMaker runs images of Docker's own format only: neither OCI's, nor an index of several.
-has_dockers_format() {
-  local format
-  format=$(aws ecr describe-images --region "$region" --repository-name "$repository" \
-    --image-ids "imageTag=$tag" --query 'imageDetails[0].imageManifestMediaType' \
-    --output text) || say "ECR did not tell the image's format, which is not checked therefore."
-  [[ $format != *oci* && $format != *list* ]]
 }
 
 # ECR's own rule, which it would tell only when everything is built.
@@ -122,7 +116,9 @@ read_env_file() {
     value=$(sed -nE "s/^[[:blank:]]*(export[[:blank:]]+)?${name}[[:blank:]]*=[[:blank:]]*//p" \
       "$env_file" | tail -n 1) || fail "$env_file cannot be read."
     value=$(env_value "$value")
-    [[ -n ${!name:-} || -z $value ]] || export "$name=$value"
+    [[ -z ${!name:-} && -n $value ]] || continue
+    export "$name=$value"
+    case $name in AWS_PROFILE | AWS_*KEY* | AWS_SESSION_TOKEN) credentials_read+=" $name" ;; esac
   done
 }
 
@@ -169,27 +165,52 @@ registry=$account.dkr.ecr.$region.$domain
 image=$registry/$repository
 tag=$(content_tag)
 
+[[ -z $credentials_read ]] ||
+  remark "By hand, these commands need$credentials_read of $env_file in the environment."
 if ! repository_exists; then
-  run aws ecr create-repository --region "$region" --repository-name "$repository" \
-    --image-scanning-configuration scanOnPush=true || fail "the repository was not created."
-  run aws ecr put-lifecycle-policy --region "$region" --repository-name "$repository" \
-    --lifecycle-policy-text "$lifecycle_policy" || fail "the repository was made without its lifecycle rule. Delete it, and start again."
+  run "$(command_of aws ecr create-repository --region "$region" --repository-name "$repository" \
+    --image-scanning-configuration scanOnPush=true)" >&2 ||
+    fail "the repository was not created."
+  run "$(command_of aws ecr put-lifecycle-policy --region "$region" \
+    --repository-name "$repository" --lifecycle-policy-text "$lifecycle_policy")" >&2 ||
+    fail "the repository was made without its lifecycle rule. Delete it, and start again."
 fi
 
-build=(docker build --platform linux/amd64 --tag "$image:$tag" --tag "$image:latest")
+# Attestations would make an index of the image.
+build=(env BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --platform linux/amd64)
+build+=(--tag "$image:$tag" --tag "$image:latest")
 [[ -z $base_image ]] || build+=(--build-arg "BASE_IMAGE=$base_image")
-[[ -z $torch_index_url ]] || build+=(--build-arg "TORCH_INDEX_URL=$torch_index_url")
+case $torch_index_url in
+  '') ;;
+  *://*@*)
+    export TORCH_INDEX_URL=$torch_index_url
+    build+=(--build-arg TORCH_INDEX_URL)
+    remark "docker reads TORCH_INDEX_URL, which holds a password, from the environment."
+    ;;
+  *) build+=(--build-arg "TORCH_INDEX_URL=$torch_index_url") ;;
+esac
 # buildx is told to write Docker's format, and where 'docker push' finds it; a docker without buildx
-# does both by itself. Attestations would make an index of the image.
+# does both by itself.
 if docker buildx version >/dev/null 2>&1; then build+=(--load); fi
-export BUILDX_NO_DEFAULT_ATTESTATIONS=1
-run "${build[@]}" . || fail "the build failed."
-run log_in || fail "docker could not log in to $registry."
-run docker push "$image:$tag" || fail "$image:$tag was not pushed."
-run docker push "$image:latest" || fail "$image:latest was not pushed."
-run has_dockers_format || fail "SageMaker refuses the format of $image:$tag, which was pushed." \
-  "Switch docker's containerd image store off, and start again."
-run write_env_file "$image:$tag" ||
+run "$(command_of "${build[@]}" "$PWD")" >&2 || fail "the build failed."
+run "$(command_of aws ecr get-login-password --region "$region") | $(command_of docker login \
+  --username AWS --password-stdin "$registry")" >&2 || fail "docker could not log in to $registry."
+for pushed in "$image:$tag" "$image:latest"; do
+  run "$(command_of docker push "$pushed")" >&2 || fail "$pushed was not pushed."
+done
+
+# SageMaker runs images of Docker's own format only: neither OCI's, nor an index of several.
+remark "SageMaker takes the image only if ECR names neither OCI nor a list as its format:"
+format=$(run "$(command_of aws ecr describe-images --region "$region" \
+  --repository-name "$repository" --image-ids "imageTag=$tag" \
+  --query 'imageDetails[0].imageManifestMediaType' --output text)") ||
+  say "ECR did not tell the image's format, which is not checked therefore."
+[[ $format != *oci* && $format != *list* ]] ||
+  fail "SageMaker refuses the format of $image:$tag, which was pushed." \
+    "Switch docker's containerd image store off, and start again."
+
+remark "CONTAINER_IMAGE=$image:$tag would then be written into $env_file."
+"$dry_run" || write_env_file "$image:$tag" ||
   fail "$env_file was not written. Set CONTAINER_IMAGE=$image:$tag there."
 
 printf '%s\n' "$image:$tag"

@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 
 DOCKER = """#!/bin/sh
 echo "docker $*" >> "$CALLS"
-[ "$1" = login ] && cat > /dev/null
+[ "$1" = login ] && { [ "$(cat)" = hidden-token ] || exit 1; }
 [ "docker $1" != "$FAILS" ]
 """
 AWS = """#!/bin/sh
@@ -21,7 +21,7 @@ case "$1 $2" in
   "ecr describe-repositories")
     [ -n "$REPOSITORY_EXISTS" ] || { echo "$ECR_SAYS" >&2; exit 254; } ;;
   "ecr describe-images") echo "$FORMAT" ;;
-  "ecr get-login-password") echo password ;;
+  "ecr get-login-password") echo hidden-token ;;
 esac
 [ "aws $2" != "$FAILS" ]
 """
@@ -36,7 +36,7 @@ def env_file(tmp_path):
 
 @pytest.fixture
 def build_and_push(container_dir, env_file, tmp_path):
-    """Run the script; gives its outcome and the calls that were made."""
+    """Run the script, or commands `by_hand`; gives the outcome and the calls that were made."""
     for name, script in (("docker", DOCKER), ("aws", AWS)):
         tool = tmp_path / "bin" / name
         tool.parent.mkdir(exist_ok=True)
@@ -44,10 +44,12 @@ def build_and_push(container_dir, env_file, tmp_path):
         tool.chmod(0o755)
     calls = tmp_path / "calls"
 
-    def run(*options, **environment):
+    def run(*options, by_hand=None, **environment):
         calls.write_text("")
+        script = [container_dir / "build_and_push.sh", "--env-file", env_file, *options]
         outcome = subprocess.run(
-            [container_dir / "build_and_push.sh", "--env-file", env_file, *options],
+            script if by_hand is None else ["bash", "-e"],
+            input=by_hand,
             cwd=env_file.parent,
             env={
                 "PATH": f"{tmp_path / 'bin'}:{os.defpath}",
@@ -232,15 +234,54 @@ def test_an_env_file_is_looked_for_where_the_script_is_called(build_and_push, en
     assert env_file.read_text() == f"CONTAINER_IMAGE={outcome.stdout}"
 
 
-def test_a_dry_run_prints_the_commands_and_changes_nothing(build_and_push, env_file):
-    """What would be run is shown, and the URI it would end with."""
-    outcome, calls = build_and_push("--dry-run")
-
+def test_a_dry_run_changes_nothing(build_and_push, env_file):
+    """It prints the URI that it would end with."""
+    dry, calls = build_and_push("--dry-run")
     assert changes(calls) == []
-    assert "docker build --platform linux/amd64" in outcome.stderr
-    assert "aws ecr create-repository" in outcome.stderr
-    assert outcome.stdout.startswith(IMAGE)
     assert not env_file.exists()
+
+    real, _ = build_and_push()
+    assert dry.stdout == real.stdout
+
+
+@pytest.mark.parametrize("exists", ["", "yes"], ids=["new repository", "old repository"])
+def test_what_a_dry_run_prints_is_what_another_run_does(build_and_push, exists):
+    """A shell that gets all of it makes the calls of the script; what is no command is a remark."""
+    environment = {"REPOSITORY_EXISTS": exists, "TORCH_INDEX_URL": "https://wheels.example/a b?c=d"}
+    _, calls_of_script = build_and_push(**environment)
+    dry, _ = build_and_push("--dry-run", **environment)
+
+    by_hand, calls_by_hand = build_and_push(by_hand=dry.stderr, **environment)
+
+    checks = ("docker info", "docker buildx", "aws sts", "aws ecr describe-repositories")
+    made = [call for call in calls_of_script if not call.startswith(checks)]
+    assert by_hand.returncode == 0, by_hand.stderr
+    # Of a pipe's two commands either may come first.
+    assert sorted(calls_by_hand) == sorted(made)
+    assert "# CONTAINER_IMAGE=" in dry.stderr
+
+
+def test_a_real_run_tells_the_commands_of_a_dry_one(build_and_push):
+    """The same lines, but for the remarks."""
+    dry, _ = build_and_push("--dry-run")
+    real, _ = build_and_push()
+
+    commands = [line for line in dry.stderr.splitlines() if not line.startswith("#")]
+    assert commands == real.stderr.splitlines()
+
+
+def test_no_secret_is_printed(build_and_push, env_file):
+    """Neither a key nor an index's password; what the commands need beside them is named."""
+    env_file.write_text("AWS_ACCESS_KEY_ID=hidden-id\nAWS_SECRET_ACCESS_KEY=hidden-key\n")
+    index = ("--torch-index-url", "https://user:hidden-password@wheels.example/cpu")
+
+    dry, _ = build_and_push(*index, "--dry-run")
+    real, calls = build_and_push(*index)
+
+    assert "hidden" not in dry.stdout + dry.stderr + real.stdout + real.stderr
+    assert "need AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY of" in dry.stderr
+    assert "docker reads TORCH_INDEX_URL" in dry.stderr
+    assert " --build-arg TORCH_INDEX_URL " in changes(calls)[2]
 
 
 @pytest.mark.parametrize(
@@ -322,7 +363,7 @@ def test_a_forgotten_value_is_a_usage_error(build_and_push, option, value):
     "name",
     [
         *("classifier", "team/classifier", "a.b_c__d-e--f/9", "ab", "a" * 256),
-        *("Bad Repo", "Classifier", "a", "a" * 257, "a..b", "a___b", "-a", "a-", "a//b", "/a", "a/"),
+        *("Bad Repo", "Classifier", "a", "a" * 257, "a..b", "a___b", "-a", "a-", "a//b", "/a"),
         *("classifi\xe9r", "classifier:latest", "classifier\n", "a;b"),
     ],
 )
