@@ -107,14 +107,17 @@ env_value() {
   printf '%s' "$value"
 }
 
+# What stands before a variable's value in the file, as an extended regular expression.
+assignment_of() { printf '^[[:blank:]]*(export[[:blank:]]+)?%s[[:blank:]]*=[[:blank:]]*' "$1"; }
+
 # The environment beats the file.
 read_env_file() {
   local name value
   [[ -f $env_file ]] || return 0
   for name in ECR_REPOSITORY BASE_IMAGE TORCH_INDEX_URL AWS_REGION AWS_PROFILE \
     AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN; do
-    value=$(sed -nE "s/^[[:blank:]]*(export[[:blank:]]+)?${name}[[:blank:]]*=[[:blank:]]*//p" \
-      "$env_file" | tail -n 1) || fail "$env_file cannot be read."
+    value=$(sed -nE "s/$(assignment_of "$name")//p" "$env_file" | tail -n 1) ||
+      fail "$env_file cannot be read."
     value=$(env_value "$value")
     [[ -z ${!name:-} && -n $value ]] || continue
     export "$name=$value"
@@ -122,13 +125,18 @@ read_env_file() {
   done
 }
 
-# Every other line stays as it is, and the file as it was stays beside it.
+# Every other line stays as it is, and the file as it was stays beside it. Lines end as the first one.
 write_env_file() {
-  touch "$env_file" && cp -p "$env_file" "$env_file.bak" &&
-    awk -v line="CONTAINER_IMAGE=$1" '
-      /^CONTAINER_IMAGE=/ { print line; found = 1; next }
-      { print }
-      END { if (!found) print line }' "$env_file.bak" >"$env_file"
+  local LC_ALL=C assignment end=''
+  assignment=$(assignment_of CONTAINER_IMAGE)
+  touch "$env_file" && cp -p "$env_file" "$env_file.bak" || return
+  if grep -qE "$assignment" "$env_file.bak"; then
+    sed -E "s|${assignment}[^"$'\r'"]*|\1CONTAINER_IMAGE=$1|" "$env_file.bak" >"$env_file"
+    return
+  fi
+  [[ $(head -n 1 "$env_file.bak") != *$'\r' ]] || end=$'\r'
+  if [[ -n $(tail -c 1 "$env_file.bak") ]]; then printf '%s\n' "$end" >>"$env_file"; fi
+  printf '%s\n' "CONTAINER_IMAGE=$1$end" >>"$env_file"
 }
 
 # Images without a tag are what another build of the same content leaves behind.

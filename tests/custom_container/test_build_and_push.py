@@ -180,17 +180,29 @@ def test_what_python_and_numba_keep_beside_the_code_is_no_content(build_and_push
         ("A=1\nCONTAINER_IMAGE=\n# b\n", "A=1\nCONTAINER_IMAGE={}\n# b\n"),
         ("A=1\nCONTAINER_IMAGE=old:1\n", "A=1\nCONTAINER_IMAGE={}\n"),
         ("A=1\n# CONTAINER_IMAGE=x", "A=1\n# CONTAINER_IMAGE=x\nCONTAINER_IMAGE={}\n"),
+        (
+            "CONTAINER_IMAGE=a\nexport CONTAINER_IMAGE=b\n",
+            "CONTAINER_IMAGE={}\nexport CONTAINER_IMAGE={}\n",
+        ),
+        (" CONTAINER_IMAGE = 'a b' # c\n B = 2 ", "CONTAINER_IMAGE={}\n B = 2 "),
+        ("MY_CONTAINER_IMAGE=a\n", "MY_CONTAINER_IMAGE=a\nCONTAINER_IMAGE={}\n"),
+        ("A=1\r\nCONTAINER_IMAGE=a\r\nB=2\r\n", "A=1\r\nCONTAINER_IMAGE={}\r\nB=2\r\n"),
+        ("A=1\r\nB=2\r\n", "A=1\r\nB=2\r\nCONTAINER_IMAGE={}\r\n"),
+        ("A=1\r\nB=2", "A=1\r\nB=2\r\nCONTAINER_IMAGE={}\r\n"),
+        ("A=M\xfcnchen\\n\nCONTAINER_IMAGE=\xe4", "A=M\xfcnchen\\n\nCONTAINER_IMAGE={}"),
     ],
 )
 def test_the_image_is_written_into_the_env_file(build_and_push, env_file, before, after):
     """Other lines stay as they are, and the file as it was stays beside it."""
     if before is not None:
-        env_file.write_text(before)
+        env_file.write_bytes(before.encode("latin-1"))
 
     outcome, _ = build_and_push()
 
-    assert env_file.read_text() == after.format(outcome.stdout.strip())
-    assert env_file.with_name(".env.bak").read_text() == (before or "")
+    uri = outcome.stdout.strip()
+    assert env_file.read_bytes().decode("latin-1") == after.replace("{}", uri)
+    assert env_file.with_name(".env.bak").read_bytes() == (before or "").encode("latin-1")
+    assert dotenv_values(env_file, encoding="latin-1")["CONTAINER_IMAGE"] == uri
 
 
 def test_the_env_file_fills_in_what_the_environment_lacks(build_and_push, env_file):
