@@ -75,7 +75,7 @@ sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 25
 content_tag() {
   {
     printf '%s\n' "$base_image" "$torch_index_url"
-    find Dockerfile requirements.txt ./*.py src -type f ! -path '*/__pycache__/*' |
+    printf '%s\n' Dockerfile requirements.txt ./*.py src/*.py |
       LC_ALL=C sort | while IFS= read -r file; do printf '%s\n' "$file"; cat "$file"; done
   } | sha256 | cut -c 1-12
 }

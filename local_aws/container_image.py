@@ -55,7 +55,7 @@ def _last_stage(text: str, dockerfile: Path) -> tuple[tuple[str, ...], dict[str,
     entrypoint: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     stages: dict[str, dict[str, str]] = {}
-    for instruction, argument in _instructions(text):
+    for instruction, argument in instructions(text):
         if instruction == "FROM":
             base, _, name = argument.partition(" AS ")
             entrypoint, environment = (), dict(stages.get(base.strip(), {}))
@@ -72,7 +72,8 @@ def _last_stage(text: str, dockerfile: Path) -> tuple[tuple[str, ...], dict[str,
     return entrypoint, environment
 
 
-def _instructions(text: str) -> Iterator[tuple[str, str]]:
+def instructions(text: str) -> Iterator[tuple[str, str]]:
+    """Yield a Dockerfile's instructions, in capitals, each with its argument on one line."""
     uncommented = re.sub(r"^\s*#.*\n?", "", text, flags=re.MULTILINE)
     joined = re.sub(r"\\[ \t]*\n", " ", uncommented)
     for line in joined.splitlines():

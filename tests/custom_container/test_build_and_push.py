@@ -159,12 +159,13 @@ def test_the_tag_follows_the_content(build_and_push):
     assert first.stdout == again.stdout != other.stdout
 
 
-def test_what_python_and_numba_keep_beside_the_code_is_no_content(build_and_push, container_dir):
-    """Compiled code lies in __pycache__; having run the tests makes no other image."""
+@pytest.mark.parametrize("name", ["__pycache__/test_build_and_push.nbi", "test_build_and_push.swp"])
+def test_what_lies_beside_the_code_is_no_content(build_and_push, container_dir, name):
+    """Compiled code, which running the tests leaves, and an editor's file make no other image."""
     first, _ = build_and_push()
-    kept = container_dir / "src" / "__pycache__" / "test_build_and_push.nbi"
+    kept = container_dir / "src" / name
     kept.parent.mkdir(exist_ok=True)
-    kept.write_bytes(b"compiled")
+    kept.write_bytes(b"no content")
     try:
         again, _ = build_and_push()
     finally:
