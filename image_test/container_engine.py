@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,17 @@ class ContainerEngine:
             "logs", container, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         return process.communicate()[0]
+
+
+def files_of_layers(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Each file of each layer of a saved image, and before them its configuration and history."""
+    with tarfile.open(archive) as image:
+        manifest = json.load(image.extractfile("manifest.json"))[0]
+        yield "the image's configuration", image.extractfile(manifest["Config"]).read()
+        for name in manifest["Layers"]:
+            with tarfile.open(fileobj=image.extractfile(name)) as layer:
+                for member in filter(tarfile.TarInfo.isfile, layer):
+                    yield member.name, layer.extractfile(member).read()
 
 
 @contextmanager
