@@ -173,6 +173,7 @@ class _Answers:
             "answered": counts.answered,
             "errors": dict(counts.errors.most_common()),
             "left_out": record.packed.left_out,
+            "objects_left_out": record.packed.objects_left_out,
             "characters": record.packed.characters,
             "mean_confidence": counts.mean_confidence(),
             "documents_by_confidence": counts.documents_by_confidence,

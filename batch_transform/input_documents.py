@@ -7,10 +7,10 @@ Knows which objects are input and which lines are documents; knows no shards and
 import gzip
 import io
 import zlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -19,6 +19,7 @@ from batch_transform.errors import InputChanged, InvalidInput
 from batch_transform.file_list import FileList, InputFile
 from batch_transform.folder_claim import is_claimed
 from batch_transform.left_out_lines import LeftOutLine, LeftOutLines
+from batch_transform.left_out_objects import LeftOutObjects
 from batch_transform.naming import REQUEST_FILE, JobFolder, S3Uri
 from batch_transform.s3_objects import S3Object, list_objects, open_object
 from batch_transform.small_objects import SmallObjects
@@ -40,22 +41,17 @@ class InputFolder:
     """
     The prefix exactly as a job should be given it, and the files it holds.
 
-    *left_out* counts the objects that are no input, by what they are.
+    *left_out* names the objects that are no input.
     """
 
     uri: S3Uri
     files: Sequence[InputFile]
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: LeftOutObjects
 
     @property
     def is_whole_prefix(self) -> bool:
         """Tell whether all that SageMaker would find under the prefix is input."""
         return self.uri == self.uri.folder() and not self.left_out
-
-    @property
-    def told_left_out(self) -> str:
-        """The objects that are no input, in words; empty where there are none."""
-        return ", ".join(counted(count, what) for what, count in self.left_out.items())
 
     @property
     def size_in_bytes(self) -> int:
@@ -88,12 +84,10 @@ def find_input(s3: Any, prefix: S3Uri) -> InputFolder:
     exact = next(list_objects(s3, prefix), None) if prefix.key else None
     if exact and exact.uri == prefix and not prefix.key.endswith("/"):
         parent = S3Uri(prefix.bucket, prefix.key[: prefix.key.rfind("/") + 1])
-        files, left_out = _sort_out([exact], parent)
-        found = InputFolder(prefix, files, left_out)
+        found = replace(_sort_out([exact], parent), uri=prefix)
     else:
         folder = prefix.folder()
-        files, left_out = _sort_out(list_objects(s3, folder), folder)
-        found = _without_jobs(s3, InputFolder(folder, files, left_out))
+        found = _without_jobs(s3, _sort_out(list_objects(s3, folder), folder))
     if not found.files:
         raise InvalidInput(_no_documents(found))
     return found
@@ -263,15 +257,15 @@ def _explain_reading(error: ClientError, file: InputFile) -> Exception:
     return error
 
 
-def _sort_out(objects: Iterable[S3Object], folder: S3Uri) -> tuple[FileList, dict[str, int]]:
-    files, left_out = FileList(folder), Counter[str]()
+def _sort_out(objects: Iterable[S3Object], folder: S3Uri) -> InputFolder:
+    files, left_out = FileList(folder), LeftOutObjects()
     for found in objects:
-        if reason := _no_input(found):
-            left_out[reason] += 1
+        source = found.uri.key[len(folder.key) :]
+        if kind := _no_input(found):
+            left_out.add(kind, source or folder.key)
         else:
-            source = found.uri.key[len(folder.key) :]
             files.append(InputFile(source, folder, found.size_in_bytes, found.entity_tag))
-    return files, dict(left_out)
+    return InputFolder(folder, files, left_out)
 
 
 def _without_jobs(s3: Any, found: InputFolder) -> InputFolder:
@@ -281,12 +275,13 @@ def _without_jobs(s3: Any, found: InputFolder) -> InputFolder:
     roots = tuple(folder.root.key for folder in folders if is_claimed(s3, folder))
     if not roots:
         return found
-    files = FileList(
-        found.uri, (file for file in found.files if not file.uri.key.startswith(roots))
-    )
-    left_out = Counter(found.left_out)
-    left_out["earlier output"] += len(found.files) - len(files)
-    return replace(found, files=files, left_out=dict(left_out))
+    files = FileList(found.uri)
+    for file in found.files:
+        if file.uri.key.startswith(roots):
+            found.left_out.add("earlier output", file.source)
+        else:
+            files.append(file)
+    return replace(found, files=files)
 
 
 def _no_input(found: S3Object) -> str | None:
@@ -302,9 +297,8 @@ def _no_input(found: S3Object) -> str | None:
 
 
 def _no_documents(folder: InputFolder) -> str:
-    found = folder.told_left_out
     return (
         f"there are no documents under {folder.uri}"
-        + (f", only {found}" if found else "")
+        + (f", only {folder.left_out}" if folder.left_out else "")
         + ": upload text files there, one document a line, or name the place where they lie"
     )

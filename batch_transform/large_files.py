@@ -71,5 +71,6 @@ def take_large_files(
         documents=sum(shard.records for shard in shards),
         characters=characters,
         left_out={},
+        objects_left_out=folder.left_out.to_json(),
         is_by_manifest=True,
     )

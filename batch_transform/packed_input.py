@@ -8,7 +8,7 @@ later proves that nothing was lost. Documents are streamed; one shard at a time 
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,8 @@ class PackedInput:
     """
     Everything that was packed, in packing order; *left_out* counts lines by their code.
 
-    *is_by_manifest* says that the shards are the user's own files, which bear no identities.
+    *objects_left_out* says what else lies under the prefix: the number of each kind, and at most 20
+    names. *is_by_manifest* says that the shards are the user's own files, which bear no identities.
     """
 
     shards: list[Shard]
@@ -61,6 +62,7 @@ class PackedInput:
     documents: int
     characters: int
     left_out: dict[str, int]
+    objects_left_out: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_by_manifest: bool = False
 
 
@@ -153,6 +155,7 @@ def pack(
         documents=sum(shard.records for shard in shards),
         characters=writer.characters,
         left_out=dict(left_out.counts),
+        objects_left_out=input_folder.left_out.to_json(),
     )
 
 

@@ -94,7 +94,7 @@ class TransformPlan:
         ]
         if self.profile is OPTIMIZED_UNPACKED:
             remarks.append("every file is large: they are read where they lie, not packed")
-        if left_out := self.input_folder.told_left_out:
+        if left_out := self.input_folder.left_out:
             remarks.append(f"not taken as input: {left_out}")
         return [remark for remark in remarks if remark]
 

@@ -9,6 +9,7 @@ import pytest
 from batch_transform.aws import AwsClients
 from batch_transform.file_list import FileList, InputFile
 from batch_transform.input_documents import find_input
+from batch_transform.left_out_objects import LeftOutObjects
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import pack
 
@@ -50,6 +51,19 @@ def test_what_is_kept_of_a_file_lets_a_million_be_listed() -> None:
     found, peak = peak_of(lambda: find_input(S3OfManyFiles(), S3Uri("bucket", "input/")))
     assert len(found.files) == FILES
     assert peak < 14 * MEGABYTE
+
+
+def test_of_a_million_objects_that_are_no_input_few_names_are_kept() -> None:
+    """A prefix of outputs is told of by numbers; what is kept does not grow with them."""
+    left_out = LeftOutObjects()
+
+    def add_many() -> None:
+        for number in range(FILES):
+            left_out.add("earlier output", f"2026-07/complaint-{number:09d}.txt.out")
+
+    _, peak = peak_of(add_many)
+    assert str(left_out).startswith("100,000 earlier outputs (2026-07/complaint-000000000.txt.out")
+    assert peak < MEGABYTE // 10
 
 
 def test_a_list_of_files_gives_back_what_was_added() -> None:

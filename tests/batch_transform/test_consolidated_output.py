@@ -176,6 +176,7 @@ def test_the_summary_counts_what_was_answered(packed: Packed) -> None:
         "Family": {"documents": 1, "mean_confidence": 0.75},
     }
     assert summary["left_out"] == {"EmptyDocument": 1}
+    assert summary["objects_left_out"] == {}
     assert summary["billed_seconds"] == 180
     times = (summary["created_at"], summary["ended_at"])
     assert times == ("2026-11-20T12:00:00+00:00", "2026-11-20T12:01:30+00:00")

@@ -14,6 +14,7 @@ from batch_transform.errors import InvalidInput
 from batch_transform.file_list import InputFile
 from batch_transform.folder_claim import new_claim, put_claim
 from batch_transform.input_documents import Document, InputFolder, find_input
+from batch_transform.job_record import JobRecord, read_job_record, write_job_record
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import (
     IdentityDigest,
@@ -110,10 +111,34 @@ def test_the_prefix_takes_exactly_its_folder(
     found = find_input(clients.s3, S3Uri(documents.uri.bucket, "input"))
     pack_found(clients, found, folder)
     assert [r["source"] for r in packed_records(clients, folder)] == ["sub/deep file %.txt"]
-    assert found.told_left_out == (
-        "1 folder marker, 1 _SUCCESS marker, 1 earlier output, 1 empty file, "
-        "1 non-empty folder marker"
+    assert str(found.left_out) == (
+        "1 folder marker (input/), 1 _SUCCESS marker (_SUCCESS), 1 earlier output (deep.txt.out), "
+        "1 empty file (empty.txt), 1 non-empty folder marker (full/)"
     )
+
+
+def test_objects_that_are_no_input_are_on_record(
+    clients: AwsClients, documents: Any, folder: JobFolder
+) -> None:
+    """By number and first names, of however many there are: a text may lie among them."""
+    documents.put(case=b"debt\n")
+    for number in range(30):
+        documents.put_key(f"input/ocr/scan{number:02d}.out", b"a text\n")
+    documents.put_key("input/ocr/lost.txt", b"")
+    found = find_input(clients.s3, documents.uri)
+    assert str(found.left_out) == (
+        "1 empty file (ocr/lost.txt), 30 earlier outputs (ocr/scan00.out, ocr/scan01.out, "
+        "ocr/scan02.out, and 27 more)"
+    )
+    record = JobRecord("job-1", "", "", "", "", pack_found(clients, found, folder))
+    write_job_record(clients.s3, folder, record)
+    assert read_job_record(clients.s3, folder).packed.objects_left_out == {
+        "empty file": {"count": 1, "first": ["ocr/lost.txt"]},
+        "earlier output": {
+            "count": 30,
+            "first": [f"ocr/scan{number:02d}.out" for number in range(20)],
+        },
+    }
 
 
 def test_the_folders_of_earlier_jobs_are_no_input(
@@ -130,7 +155,10 @@ def test_the_folders_of_earlier_jobs_are_no_input(
     pack_found(clients, found, folder)
     sources = [record["source"] for record in packed_records(clients, folder)]
     assert sources == ["old/case.txt", "old/myrequest.json", "old/request.json"]
-    assert found.told_left_out == "3 earlier outputs"
+    assert str(found.left_out) == (
+        "3 earlier outputs (old/job-0/input/shard-00000.jsonl, old/job-0/request.json, "
+        "old/job-0/summary.json)"
+    )
 
 
 def test_one_file_can_be_named_by_its_whole_key(
