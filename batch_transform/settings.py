@@ -21,6 +21,12 @@ _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/"
     r"[a-z0-9]+([._/-][a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
+_CONTAINER_NUMBERS = {"TOP_K": range(1, 1001), "MAX_TOKENS_PER_MICRO_BATCH": range(1, 2**24 + 1)}
+_CONTAINER_CHOICES = {
+    "INFERENCE_PRECISION": ("fp32", "bf16", "fp16", "int8"),
+    "REQUIRE_GPU": ("true", "false"),
+}
+"""What the container makes of its variables; it ends at its start for any other value but none."""
 _FLAGS = {
     "ExecutionRoleArn": "--role-arn",
     "PrimaryContainer.Image": "--container-image",
@@ -105,6 +111,7 @@ class TransformSettings:
         yield from image_problems(self.image_uri, self.region)
         if bool(self.subnets) != bool(self.security_group_ids):
             yield "--subnets and --security-groups: SageMaker wants both or neither"
+        yield from environment_problems(self.environment)
 
     def problems_of_any_job(self) -> Iterator[str]:
         """Yield what is wrong with what a job that goes on with another is told anew."""
@@ -148,6 +155,26 @@ def job_name_problem(name: str) -> str | None:
         f"{name!r} is no job's name: SageMaker takes letters and digits, hyphens between them, "
         f"{longest} at most"
     )
+
+
+def environment_problems(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield which variables would end the container at its start, when the machine is paid for."""
+    for name, value in environment.items():
+        if value and name in _CONTAINER_NUMBERS:
+            allowed = _CONTAINER_NUMBERS[name]
+            if not _is_number_in(allowed, value):
+                expected = f"a whole number from {allowed.start} to {allowed.stop - 1}"
+                yield f"--environment: {name} is {value!r}, expected {expected}"
+        elif value and name in _CONTAINER_CHOICES and value not in _CONTAINER_CHOICES[name]:
+            expected = f"one of {', '.join(_CONTAINER_CHOICES[name])}"
+            yield f"--environment: {name} is {value!r}, expected {expected}"
+
+
+def _is_number_in(allowed: range, value: str) -> bool:
+    try:
+        return value.isascii() and value.isdigit() and int(value) in allowed
+    except ValueError:  # of more digits than Python converts
+        return False
 
 
 def request_problems(operation_name: str, request: Request) -> Iterator[str]:

@@ -5,14 +5,22 @@ Shared by whichever script has started a job or is asked about one. Knows no opt
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from batch_transform import terminal
 from batch_transform.aws import AwsClients, AwsError, explain
 from batch_transform.consolidated_output import check_complete
-from batch_transform.errors import BatchTransformError, JobFailed, JobMayRun, WatchInterrupted
+from batch_transform.errors import (
+    BatchTransformError,
+    InvalidSettings,
+    JobFailed,
+    JobMayRun,
+    WatchInterrupted,
+)
 from batch_transform.job_account import find_accounts
 from batch_transform.job_logs import last_lines
 from batch_transform.job_outcome import download_results, find_packed_job, finish_job
@@ -43,6 +51,25 @@ class WatchSettings:
     def check(self) -> None:
         """Raise InvalidSettings for what this machine cannot do, before a job is waited for."""
         check_format(ResultsWanted().changed(self.asked).output_format)
+        if self.download_to:
+            try:
+                _try_to_write_in(self.download_to)
+            except OSError as error:
+                problem = f"--download-to: nothing can be written to {self.download_to}: {error}"
+                raise InvalidSettings([problem]) from None
+
+
+def _try_to_write_in(folder: Path) -> None:
+    """Raise OSError unless a file can be written in *folder*; what is made for that is removed."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    finally:
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()
 
 
 def watch(clients: AwsClients, job_name: str, settings: WatchSettings) -> None:

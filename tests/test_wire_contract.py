@@ -7,6 +7,7 @@ import pytest
 
 from batch_transform.input_documents import Document
 from batch_transform.packed_input import SHARD_CONTENT_TYPE, encode_record
+from batch_transform.settings import environment_problems
 from batch_transform.transform_profiles import (
     MAX_REQUEST_MEMORY_IN_MB,
     OPTIMIZED,
@@ -18,7 +19,7 @@ from fine_tuning import problem_types
 
 sys.path.append(str(Path(__file__).parents[1] / "custom_container"))
 
-from src import documents, heads, records, settings
+from src import documents, errors, heads, records, settings
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -44,6 +45,28 @@ def test_a_container_on_a_gpu_type_understands_that_it_must_use_the_gpu() -> Non
     for instance_type, is_gpu_type in (("ml.g5.xlarge", True), ("ml.m5.xlarge", False)):
         told = settings.Settings.from_environment(container_environment(instance_type))
         assert told.require_gpu is is_gpu_type
+
+
+@pytest.mark.parametrize(
+    "name", ["TOP_K", "MAX_TOKENS_PER_MICRO_BATCH", "INFERENCE_PRECISION", "REQUIRE_GPU", "OTHER"]
+)
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", " 5 ", "1_0", "٣", "0", "1", "1000", "1001", "16777216", "16777217", "1.5", "-1"),
+        *(*settings.PRECISIONS, "FP32", "true", "True", "false"),
+    ],
+)
+def test_a_variable_is_refused_here_if_the_container_would_end_for_it(
+    name: str, value: str
+) -> None:
+    """Before a machine is paid for, and neither more nor less than there."""
+    try:
+        settings.Settings.from_environment({name: value})
+        is_taken = True
+    except errors.SettingsError:
+        is_taken = False
+    assert (list(environment_problems({name: value})) == []) is is_taken
 
 
 def test_shards_are_of_the_type_that_the_job_announces() -> None:

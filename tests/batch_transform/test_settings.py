@@ -58,6 +58,8 @@ def test_sound_settings_pass(settings: TransformSettings, profile: object) -> No
         ({"region": "us-east-1"}, "--container-image", "us-east-1"),
         ({"model_path": "nowhere.tar.gz"}, "--model-path", "package_model.py"),
         ({"tags": {f"key{number}": "x" for number in range(11)}}, "--tag", "11 tags"),
+        ({"environment": {"TOP_K": "abc"}}, "--environment", "TOP_K is 'abc', expected a whole"),
+        ({"environment": {"INFERENCE_PRECISION": "FP32"}}, "--environment", "expected one of fp32"),
         ({"output_prefix": "o" * 1100}, "--s3-output-prefix", "1024"),
     ],
 )

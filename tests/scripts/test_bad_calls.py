@@ -50,6 +50,7 @@ def jobs_named(operator: Any, name: str) -> list:
         ("--tag", "a!=1", "--tag: 'a!' is refused by SageMaker"),
         ("--tag", "a", "'--tag': 'a' is not KEY=VALUE"),
         ("--environment", "foo", "'--environment': 'foo' is not NAME=VALUE"),
+        ("--environment", "TOP_K=abc", "--environment: TOP_K is 'abc'"),
     ],
 )
 def test_a_wrong_value_is_a_wrong_call(
@@ -57,6 +58,34 @@ def test_a_wrong_value_is_a_wrong_call(
 ) -> None:
     """Exit 2, and the flag or the value is named."""
     assert told in refused(ready_operator, script, flag, value, code=2)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("setup_optimized_batch_transform.py", ("--dry-run",)),
+        ("setup_optimized_batch_transform.py", ()),
+        ("setup_optimized_batch_transform.py", ("--resume", "x")),
+        ("check_batch_transform_status.py", ("--job-name", "x", "--watch")),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_refused(
+    ready_operator: Any, script: str, arguments: tuple
+) -> None:
+    """Before the results are paid for; root may write anywhere but there."""
+    ready_operator.upload(a=b"x\n")
+    typed = (*arguments, "--download-to", "/proc/results")
+    told = refused(ready_operator, script, *typed, code=2)
+    assert "--download-to: nothing can be written to /proc/results" in told
+
+
+def test_a_folder_is_not_made_before_there_are_results(ready_operator: Any) -> None:
+    """That it can be is found out by trying, and nothing of that is left."""
+    ready_operator.upload(a=b"x\n")
+    dry_run = ("--dry-run", "--download-to", "new/results")
+    done = ready_operator.run("setup_optimized_batch_transform.py", *dry_run)
+    assert done.returncode == 0, done.stderr
+    assert not (ready_operator.cwd / "new").exists()
 
 
 @BOTH

@@ -104,10 +104,10 @@ def test_a_job_is_watched_and_consolidated_from_anywhere(
         )
         assert watched.returncode == 0, watched.stderr
         assert json.loads(watched.stdout)["documents"] == len(LINES_WITH_TEXT)
-    (tmp_path / "file").touch()
+    (tmp_path / "results" / "predictions.json").mkdir(parents=True)
     not_copied = ready_operator.run(
         "check_batch_transform_status.py",
-        *("--job-name", job_name, "--watch", "--download-to", str(tmp_path / "file" / "results")),
+        *("--job-name", job_name, "--watch", "--download-to", str(tmp_path / "results")),
     )
     assert not_copied.returncode == 1
     assert f"{job_name} is done, but its results cannot be copied" in not_copied.stderr
