@@ -1,7 +1,8 @@
 """
 What lies under an input prefix: text files, and in them documents, one a line.
 
-Knows which objects are input and which lines are documents; knows no shards and no jobs.
+Knows which objects are input and how they are read; knows no shards and no jobs. What each line is
+stands next door.
 """
 
 import gzip
@@ -18,20 +19,19 @@ from botocore.exceptions import ClientError
 from batch_transform.errors import InputChanged, InvalidInput
 from batch_transform.file_list import FileList, InputFile
 from batch_transform.folder_claim import is_claimed
-from batch_transform.left_out_lines import LeftOutLine, LeftOutLines
+from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.left_out_objects import LeftOutObjects
 from batch_transform.naming import REQUEST_FILE, JobFolder, S3Uri
 from batch_transform.s3_objects import S3Object, list_objects, open_object
 from batch_transform.small_objects import SmallObjects
+from batch_transform.text_lines import Document, Line, read_text, too_large
 from batch_transform.wording import counted
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MARKER_FILES = {"_SUCCESS"}
 _SMALL_FILE_BYTES = 1 << 20
 _READERS = 32
 _FILES_AHEAD = 64
 """Small files in memory at most: with the file size above, 64 MiB."""
-_SKIP_BYTES = 1 << 20
 _LONGEST_KEY_BYTES = 1024
 """Of an S3 object, by S3's user guide."""
 
@@ -57,18 +57,6 @@ class InputFolder:
     def size_in_bytes(self) -> int:
         """The size of all files together."""
         return sum(file.size_in_bytes for file in self.files)
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One line of a file; *line* is 1-based and counts blank lines, as an editor does."""
-
-    source: str
-    line: int
-    text: str
-
-
-Line = Document | LeftOutLine
 
 
 def find_input(s3: Any, prefix: S3Uri) -> InputFolder:
@@ -154,24 +142,19 @@ class InputScan:
         """Tell whether a document can be sent in so many bytes; keep account if it cannot."""
         if record_bytes <= self._max_record_bytes:
             return True
-        self._left_out.add(_too_large(document.source, document.line, self._max_record_bytes))
+        self._left_out.add(too_large(document.source, document.line, self._max_record_bytes))
         return False
 
 
 def read_documents(file: InputFile, content: io.BufferedIOBase, max_bytes: int) -> Iterator[Line]:
     """
-    Yield what each line of a file is, one at a time. A `\\r` before the line end is no text.
+    Yield what each line of a file is, unpacked if its name says so, as `read_text` tells it.
 
     No more than *max_bytes* of a line are held: the rest of a longer one is read past.
     """
     text = gzip.GzipFile(fileobj=content) if file.is_gzipped else content
     try:
-        for number, raw in enumerate(iter(lambda: text.readline(max_bytes), b""), start=1):
-            if len(raw) == max_bytes and not raw.endswith(b"\n"):
-                _skip_line(text)
-                yield _too_large(file.source, number, max_bytes)
-            else:
-                yield _line(file.source, number, raw)
+        yield from read_text(file.source, text, max_bytes)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise cannot_be_unpacked(file, error) from None
     except ClientError as error:
@@ -184,30 +167,6 @@ def cannot_be_unpacked(file: InputFile, error: Exception) -> InvalidInput:
         f"{file.uri} ends in .gz but cannot be unpacked: {error}; upload it again, or take "
         "the .gz off its name"
     )
-
-
-def _line(source: str, number: int, raw: bytes) -> Line:
-    if number == 1:
-        raw = raw.removeprefix(_BYTE_ORDER_MARK)
-    try:
-        text = raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
-    except UnicodeDecodeError as error:
-        reason = f"byte {error.start + 1} of the line is not UTF-8 (0x{raw[error.start]:02x})"
-        return LeftOutLine(source, number, "InvalidEncoding", reason)
-    if text.strip():
-        return Document(source, number, text)
-    return LeftOutLine(source, number, "EmptyDocument", "the line is blank")
-
-
-def _too_large(source: str, number: int, max_bytes: int) -> LeftOutLine:
-    reason = f"the document does not fit into a request of {max_bytes >> 20} MB"
-    return LeftOutLine(source, number, "DocumentTooLarge", reason)
-
-
-def _skip_line(text: io.BufferedIOBase) -> None:
-    while rest := text.readline(_SKIP_BYTES):
-        if rest.endswith(b"\n"):
-            return
 
 
 def _open_in_order(

@@ -16,13 +16,13 @@ from typing import Any
 
 from batch_transform.file_list import FileList, InputFile
 from batch_transform.input_documents import (
-    Document,
     InputFolder,
     cannot_be_unpacked,
     read_documents,
 )
 from batch_transform.job_estimate import InputSize
 from batch_transform.s3_objects import open_object, read_piece
+from batch_transform.text_lines import Document
 
 _PIECES = 24
 _PIECE_BYTES = 256 << 10

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from batch_transform.file_list import InputFile
-from batch_transform.input_documents import Document, InputFolder, read_documents
+from batch_transform.input_documents import InputFolder, read_documents
 from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.packed_input import IdentityDigest, PackedInput, Shard
 from batch_transform.s3_objects import open_object
+from batch_transform.text_lines import Document
 
 LARGE_FILE_BYTES = 32 << 20
 """Twice the largest shard: small enough for progress and retry, too large to copy without need."""
@@ -64,7 +65,7 @@ def take_large_files(
             )
         )
         on_file(file)
-    left_out.refuse(*([] if is_strict else ["DocumentTooLarge"]))
+    left_out.check(1, folder.uri, is_strict=is_strict, is_read_as_it_is=True)
     return PackedInput(
         shards=shards,
         files=len(folder.files),

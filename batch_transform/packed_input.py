@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch_transform.errors import InvalidInput
 from batch_transform.file_list import InputFile
-from batch_transform.input_documents import Document, InputFolder, InputScan
+from batch_transform.input_documents import InputFolder, InputScan
 from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.naming import JobFolder, shard_name
 from batch_transform.s3_objects import put_object
+from batch_transform.text_lines import Document
 
 SHARD_CONTENT_TYPE = "application/jsonlines"
 _LARGEST_SHARD_BYTES = 16 << 20
@@ -143,18 +143,15 @@ def pack(
             encoded = encode_record(document)
             if scan.fits(document, len(encoded)):
                 writer.add(document, encoded)
-        if is_strict:
-            left_out.refuse()
-    shards = writer.finish()
-    if not shards:
-        left_out.refuse("InvalidEncoding", "DocumentTooLarge")
-        raise InvalidInput(f"the files under {input_folder.uri} hold blank lines only")
+        shards = writer.finish()
+        documents = sum(shard.records for shard in shards)
+        left_out.check(documents, input_folder.uri, is_strict=is_strict, is_read_as_it_is=False)
     return PackedInput(
         shards=shards,
         files=len(input_folder.files),
-        documents=sum(shard.records for shard in shards),
+        documents=documents,
         characters=writer.characters,
-        left_out=dict(left_out.counts),
+        left_out=left_out.counts,
         objects_left_out=input_folder.left_out.to_json(),
     )
 

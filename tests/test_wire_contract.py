@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from batch_transform.input_documents import Document
 from batch_transform.packed_input import SHARD_CONTENT_TYPE, encode_record
 from batch_transform.settings import environment_problems
+from batch_transform.text_lines import Document
 from batch_transform.transform_profiles import (
     MAX_REQUEST_MEMORY_IN_MB,
     OPTIMIZED,

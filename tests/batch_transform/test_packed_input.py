@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_transform.aws import AwsClients
+from batch_transform.document_check import check_documents
 from batch_transform.errors import InvalidInput
 from batch_transform.file_list import InputFile
 from batch_transform.folder_claim import new_claim, put_claim
-from batch_transform.input_documents import Document, InputFolder, find_input
+from batch_transform.input_documents import InputFolder, find_input
 from batch_transform.job_record import JobRecord, read_job_record, write_job_record
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import (
@@ -24,6 +25,7 @@ from batch_transform.packed_input import (
     shard_bytes_for,
 )
 from batch_transform.s3_objects import list_objects, read_lines
+from batch_transform.text_lines import Document
 
 
 def pack_all(clients: AwsClients, uri: S3Uri, folder: JobFolder, **changes: Any) -> PackedInput:
@@ -92,6 +94,37 @@ def test_a_byte_order_mark_is_no_text(
     """Windows editors put one at the start of a file."""
     pack_all(clients, documents.put(a=b"\xef\xbb\xbfhello\n"), folder)
     assert packed_records(clients, folder)[0]["text"] == "hello"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_file_in_another_encoding_is_left_out_line_by_line(
+    clients: AwsClients, documents: Any, folder: JobFolder, encoding: str
+) -> None:
+    """Its lines are counted as an editor counts them, and none passes for a text full of NULs."""
+    # U+0A0A and U+010A hold the byte that ends a line.
+    text = "\ufeffYou owe me.\r\n\nਊ Ċ\nlast"
+    uri = documents.put(a=text.encode(encoding), b=b"fine\0\n", c=f"{text}\n".encode(encoding))
+    packed = pack_all(clients, uri, folder)
+    assert [record["text"] for record in packed_records(clients, folder)] == ["fine\0"]
+    assert left_out(clients, folder) == [
+        (name, line, "InvalidEncoding") for name in ("a.txt", "c.txt") for line in range(1, 5)
+    ]
+    assert packed.left_out == {"InvalidEncoding": 8}
+    told = json.loads(next(read_lines(clients.s3, folder.left_out)))["error"]["message"]
+    assert told == f"the file is {encoding[:6].upper()}: save it as UTF-8"
+
+
+@pytest.mark.parametrize("size", [100, 3 << 20])
+def test_a_standard_job_is_refused_a_file_in_another_encoding(
+    clients: AwsClients, documents: Any, folder: JobFolder, size: int
+) -> None:
+    """The container is sent it as it lies, and would answer lines of it as if they were text."""
+    text = ("Sie schulden mir 500 \u20ac.\n" * (size // 26)).encode("utf-16")
+    found = find_input(clients.s3, documents.put(a=b"fine\n", b=text))
+    with pytest.raises(InvalidInput, match=r"b\.txt line 1: the file is UTF-16: save it as UTF-8"):
+        check_documents(
+            clients.s3, found, folder, max_payload_in_mb=6, on_file=lambda _: None, is_strict=False
+        )
 
 
 def test_the_prefix_takes_exactly_its_folder(
