@@ -3,7 +3,8 @@ Files that are large already are not packed: SageMaker reads them by manifest, a
 
 Each such file counts as one shard. Its answers bear no names, so source and line come from the
 file's name and each answer's place; their number proves that none is lost, and the file's ETag that
-it is the file whose lines were counted.
+it is the file whose lines were counted. So every line must be a document: what SageMaker makes of a
+blank line is not documented.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,6 @@ from typing import Any
 
 from batch_transform.file_list import InputFile
 from batch_transform.input_documents import InputFolder, read_documents
-from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.packed_input import IdentityDigest, PackedInput, Shard
 from batch_transform.s3_objects import open_object
 from batch_transform.text_lines import Document
@@ -33,26 +33,23 @@ def take_large_files(
     *,
     max_payload_in_mb: int,
     on_file: Callable[[InputFile], None],
-    is_strict: bool,
-) -> PackedInput:
+) -> PackedInput | None:
     """
     Read the files once and return them as shards, so that it is known which answers they owe.
 
-    The container answers a blank or unreadable line with an error in its place. One that is too
-    large would cost its file all answers: raises InvalidInput for these and, if *is_strict*, for
-    every line that holds no document.
+    Returns None at the first line that is no document: such files are to be packed, without the
+    lines that cannot be sent.
     """
-    left_out, shards, characters = LeftOutLines(s3), [], 0
+    shards, characters = [], 0
     for file in folder.files:
         identities, records = IdentityDigest(), 0
         with open_object(s3, file.uri, file.entity_tag) as content:
             for line in read_documents(file, content, max_payload_in_mb << 20):
+                if not isinstance(line, Document):
+                    return None
                 identities.add(line.source, line.line)
                 records = line.line
-                if isinstance(line, Document):
-                    characters += len(line.text)
-                else:
-                    left_out.add(line)
+                characters += len(line.text)
         shards.append(
             Shard(
                 name=file.source,
@@ -65,7 +62,6 @@ def take_large_files(
             )
         )
         on_file(file)
-    left_out.check(1, folder.uri, is_strict=is_strict, is_read_as_it_is=True)
     return PackedInput(
         shards=shards,
         files=len(folder.files),

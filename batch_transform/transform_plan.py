@@ -5,10 +5,10 @@ Planning reads and checks and costs nothing. Carrying out makes things in an ord
 whatever can fail comes before whatever is kept, and takes back what a failure would leave.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from batch_transform.aws import AwsClients, check_bucket
 from batch_transform.container_image import pin_digest, unpinned_remark
@@ -23,9 +23,10 @@ from batch_transform.input_documents import (
 )
 from batch_transform.input_manifest import manifest_of, write_manifest
 from batch_transform.input_sample import sample_input
-from batch_transform.job_estimate import JobEstimate, estimate_job
+from batch_transform.job_estimate import InputSize, JobEstimate, estimate_job
 from batch_transform.job_record import JobRecord, write_job_record
 from batch_transform.large_files import are_all_large, take_large_files
+from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.model_artifact import (
     ModelArtifact,
     Progress,
@@ -52,28 +53,37 @@ from batch_transform.transform_request import (
     create_model_request,
     create_transform_job_request,
 )
+from batch_transform.wording import counted
 
 
 @dataclass(frozen=True)
 class TransformPlan:
-    """Everything that would happen, down to the exact requests; nothing has happened yet."""
+    """
+    Everything that would happen, down to the exact requests; nothing has happened yet.
 
-    profile: TransformProfile
-    folder: JobFolder
+    *left_out* counts the lines by code that hold no document, in what was read for the plan.
+    """
+
+    settings: TransformSettings
     artifact: ModelArtifact
     input_folder: InputFolder
+    left_out: dict[str, int]
     estimate: JobEstimate
-    is_strict: bool
-    kms_key_id: str | None
-    tags: Mapping[str, str]
-    wanted: ResultsWanted
-    create_model: Request
-    create_transform_job: Request
+
+    @property
+    def profile(self) -> TransformProfile:
+        """How documents travel: OPTIMIZED_UNPACKED where files are to be read as they are."""
+        return self.settings.profile
+
+    @property
+    def folder(self) -> JobFolder:
+        """The job's own folder."""
+        return self.settings.folder
 
     @property
     def job_name(self) -> str:
         """The name under which SageMaker will know the job."""
-        return self.create_transform_job["TransformJobName"]
+        return self.settings.job_name
 
     @property
     def reads_manifest(self) -> bool:
@@ -85,25 +95,44 @@ class TransformPlan:
         """Tell whether the answers are verified and consolidated, for which a record is kept."""
         return self.profile is not STANDARD
 
+    def packing(self) -> Self:
+        """Return the plan of a job that packs what this one would read as it is."""
+        return replace(self, settings=replace(self.settings, profile=OPTIMIZED))
+
     def remarks(self) -> list[str]:
         """Return what an operator should know before this is carried out."""
-        resources = self.create_transform_job["TransformResources"]
         remarks = [
-            self.profile.instance_type_remark(resources["InstanceType"]),
-            unpinned_remark(self.create_model["PrimaryContainer"]["Image"]),
+            self.profile.instance_type_remark(self.settings.instance_type),
+            unpinned_remark(self.settings.image_uri),
+            self._packing_remark(),
         ]
-        if self.profile is OPTIMIZED_UNPACKED:
-            remarks.append("every file is large: they are read where they lie, not packed")
+        if self.left_out:
+            found = (f"{counted(count, 'line')} {code}" for code, count in self.left_out.items())
+            remarks.append(f"no documents, in what was read for this plan: {', '.join(found)}")
+        if self.settings.is_strict and not self.estimate.is_exact:
+            remarks.append(
+                "--strict: only a part of the input was read for this plan; all lines are checked "
+                "before the job starts"
+            )
         if left_out := self.input_folder.left_out:
             remarks.append(f"not taken as input: {left_out}")
         return [remark for remark in remarks if remark]
 
     def requests(self) -> dict[str, Request]:
         """Return the SageMaker requests by operation, in the order in which they are sent."""
-        return {
-            "CreateModel": self.create_model,
-            "CreateTransformJob": self.create_transform_job,
-        }
+        reads = _what_job_reads(self.settings, self.input_folder)
+        create_model, create_transform_job = _requests(self.settings, self.artifact, reads)
+        return {"CreateModel": create_model, "CreateTransformJob": create_transform_job}
+
+    def _packing_remark(self) -> str | None:
+        if self.profile is OPTIMIZED_UNPACKED:
+            return (
+                "every file is large: they are read where they lie, not packed, unless one of "
+                "their lines turns out to be no document"
+            )
+        if self.profile is OPTIMIZED and are_all_large(self.input_folder):
+            return "every file is large, but not every line is a document: they are packed"
+        return None
 
 
 @dataclass(frozen=True)
@@ -126,29 +155,20 @@ def plan_transform(clients: AwsClients, settings: TransformSettings) -> Transfor
         check_bucket(clients.s3, bucket)
     check_name_is_free(clients.sagemaker, settings.job_name)
     input_folder = find_input(clients.s3, settings.input_uri)
-    if settings.profile is OPTIMIZED and are_all_large(input_folder):
-        settings = replace(settings, profile=OPTIMIZED_UNPACKED)
-    elif settings.profile is STANDARD:
+    if settings.profile is STANDARD:
         check_readable_as_it_is(input_folder)
+    size, left_out = _sample(clients, settings, input_folder)
+    if settings.profile is OPTIMIZED and are_all_large(input_folder) and not left_out:
+        settings = replace(settings, profile=OPTIMIZED_UNPACKED)
     if settings.profile is not OPTIMIZED:
         check_output_keys(input_folder, _output_uri(settings))
     settings = replace(settings, image_uri=pin_digest(clients.ecr, settings.image_uri))
-    artifact = _find_artifact(clients, settings)
-    create_model, create_transform_job = _requests(
-        settings, artifact, _what_job_reads(settings, input_folder)
-    )
     return TransformPlan(
-        profile=settings.profile,
-        folder=settings.folder,
-        artifact=artifact,
+        settings=settings,
+        artifact=_find_artifact(clients, settings),
         input_folder=input_folder,
-        estimate=_estimate(clients, settings, input_folder),
-        is_strict=settings.is_strict,
-        kms_key_id=settings.kms_key_id,
-        tags=settings.tags,
-        wanted=ResultsWanted().changed(settings.results_asked),
-        create_model=create_model,
-        create_transform_job=create_transform_job,
+        left_out=left_out,
+        estimate=_estimate(clients, settings, size),
     )
 
 
@@ -177,11 +197,16 @@ def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> d
     model artefact and the SageMaker Model stay: both are named by content, and the next run takes
     them as they are.
     """
-    clients = clients.writing_with(plan.kms_key_id, plan.tags)
-    with claimed_folder(clients.s3, plan.folder, plan.requests()) as check_is_held:
+    clients = clients.writing_with(plan.settings.kms_key_id, plan.settings.tags)
+    taken = _take_large_files(clients, plan, progress)
+    if plan.profile is OPTIMIZED_UNPACKED and not taken:
+        plan = plan.packing()
+    requests = plan.requests()
+    with claimed_folder(clients.s3, plan.folder, requests) as check_is_held:
         if plan.owes_record:
-            packed = _pack(clients, plan, progress)
-            write_job_record(clients.s3, plan.folder, _record(plan, packed))
+            packed = taken or _pack(clients, plan, progress)
+            record = _record(plan, packed, requests["CreateModel"]["ModelName"])
+            write_job_record(clients.s3, plan.folder, record)
             left_out = packed.left_out
         else:
             left_out = _check_documents(clients, plan, progress)
@@ -190,9 +215,9 @@ def carry_out(clients: AwsClients, plan: TransformPlan, progress: Progress) -> d
             manifest = manifest_of(plan.input_folder.files[0].folder, names)
             write_manifest(clients.s3, plan.folder.manifest, manifest)
         upload(clients.s3, plan.artifact, progress)
-        ensure_model(clients.sagemaker, plan.create_model)
+        ensure_model(clients.sagemaker, requests["CreateModel"])
         check_is_held()
-        start_job(clients.sagemaker, plan.create_transform_job)
+        start_job(clients.sagemaker, requests["CreateTransformJob"])
     return left_out
 
 
@@ -252,25 +277,36 @@ def _requests(
     return create_model, create_transform_job
 
 
+def _take_large_files(
+    clients: AwsClients, plan: TransformPlan, progress: Progress
+) -> PackedInput | None:
+    """
+    Return the user's own files as shards; None where they are to be packed.
+
+    Nothing is written for that, so the job's folder need not be held: which requests stand in it is
+    known only then.
+    """
+    if plan.profile is not OPTIMIZED_UNPACKED:
+        return None
+    with progress("Counting documents", plan.input_folder.size_in_bytes) as advance:
+        return take_large_files(
+            clients.s3,
+            plan.input_folder,
+            max_payload_in_mb=plan.profile.max_payload_in_mb,
+            on_file=lambda file: advance(file.size_in_bytes),
+        )
+
+
 def _pack(clients: AwsClients, plan: TransformPlan, progress: Progress) -> PackedInput:
-    if plan.profile is OPTIMIZED_UNPACKED:
-        with progress("Counting documents", plan.input_folder.size_in_bytes) as advance:
-            return take_large_files(
-                clients.s3,
-                plan.input_folder,
-                max_payload_in_mb=plan.profile.max_payload_in_mb,
-                on_file=lambda file: advance(file.size_in_bytes),
-                is_strict=plan.is_strict,
-            )
     with progress("Packing documents", plan.input_folder.size_in_bytes) as advance:
         return pack(
             clients.s3,
             plan.input_folder,
             plan.folder,
-            instance_count=plan.create_transform_job["TransformResources"]["InstanceCount"],
+            instance_count=plan.settings.instance_count,
             max_payload_in_mb=plan.profile.max_payload_in_mb,
             on_file=lambda file: advance(file.size_in_bytes),
-            is_strict=plan.is_strict,
+            is_strict=plan.settings.is_strict,
         )
 
 
@@ -284,15 +320,34 @@ def _check_documents(
             plan.folder,
             max_payload_in_mb=plan.profile.max_payload_in_mb,
             on_file=lambda file: advance(file.size_in_bytes),
-            is_strict=plan.is_strict,
+            is_strict=plan.settings.is_strict,
         )
 
 
-def _estimate(
+def _sample(
     clients: AwsClients, settings: TransformSettings, input_folder: InputFolder
-) -> JobEstimate:
+) -> tuple[InputSize, dict[str, int]]:
+    """
+    Read some of the input; return its size, and how many lines met hold no document, by code.
+
+    Raises InvalidInput for what would be refused later, if what was read is all of it.
+    """
+    left_out = LeftOutLines(clients.s3)
+    payload = settings.profile.max_payload_in_mb
+    size = sample_input(clients.s3, input_folder, payload, left_out)
+    if size.is_exact:
+        left_out.check(
+            size.documents,
+            input_folder.uri,
+            is_strict=settings.is_strict,
+            is_read_as_it_is=settings.profile is STANDARD,
+        )
+    return size, left_out.counts
+
+
+def _estimate(clients: AwsClients, settings: TransformSettings, size: InputSize) -> JobEstimate:
     return estimate_job(
-        sample_input(clients.s3, input_folder, settings.profile.max_payload_in_mb),
+        size,
         throughput=expected_throughput(clients, settings.output_uri, settings.instance_type),
         price=hourly_price(clients.pricing, settings.instance_type, clients.region),
         instance_type=settings.instance_type,
@@ -301,14 +356,14 @@ def _estimate(
     )
 
 
-def _record(plan: TransformPlan, packed: PackedInput) -> JobRecord:
+def _record(plan: TransformPlan, packed: PackedInput, model_name: str) -> JobRecord:
     return JobRecord(
         job_name=plan.job_name,
         profile=plan.profile.name,
-        model_name=plan.create_model["ModelName"],
+        model_name=model_name,
         input_uri=str(plan.input_folder.uri),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         packed=packed,
-        tags=dict(plan.tags),
-        wanted=plan.wanted,
+        tags=dict(plan.settings.tags),
+        wanted=ResultsWanted().changed(plan.settings.results_asked),
     )

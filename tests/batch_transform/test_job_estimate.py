@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from batch_transform.aws import AwsClients
 from batch_transform.container_image import pin_digest
 from batch_transform.errors import InvalidInput
-from batch_transform.input_documents import find_input
+from batch_transform.input_documents import InputFolder, find_input
 from batch_transform.input_sample import sample_input
 from batch_transform.job_estimate import (
     CHARACTERS_PER_TOKEN,
@@ -26,6 +26,7 @@ from batch_transform.job_estimate import (
     Throughput,
     estimate_job,
 )
+from batch_transform.left_out_lines import LeftOutLines
 from batch_transform.naming import S3Uri
 from batch_transform.prices import TABLE, HourlyPrice, hourly_price, written_out
 from batch_transform.service_contract import violations
@@ -133,10 +134,17 @@ def test_more_machines_are_never_slower_nor_cheaper(machines: int, characters: i
     assert more.dollars >= one.dollars - 0.0001
 
 
+def sample(
+    clients: AwsClients, found: InputFolder, left_out: LeftOutLines | None = None
+) -> InputSize:
+    """Sample what was listed, for requests as large as a job's."""
+    return sample_input(clients.s3, found, PAYLOAD_IN_MB, left_out or LeftOutLines(clients.s3))
+
+
 def test_a_small_input_is_counted(clients: AwsClients, documents: Any) -> None:
     """Where all can be read cheaply nothing is guessed; blank lines are no documents."""
     found = find_input(clients.s3, documents.put(a=b"one\n\ntwo\n", b=b"three"))
-    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    size = sample(clients, found)
     assert (size.files, size.documents, size.is_exact) == (2, 3, True)
 
 
@@ -145,7 +153,7 @@ def test_a_large_input_is_sampled(clients: AwsClients, documents: Any) -> None:
     short, long = b"y" * 99 + b"\n", b"z" * 999 + b"\n"
     body = short * 90_000 + long * 9_000
     found = find_input(clients.s3, documents.put(a=b"x\n", b=body))
-    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    size = sample(clients, found)
     assert not size.is_exact
     assert size.documents == pytest.approx(99_001, rel=0.05)
     assert size.characters == pytest.approx(len(body), rel=0.02)
@@ -157,10 +165,10 @@ def test_a_huge_line_does_not_speak_for_small_files_beside_it(
     """Nor do its characters count where it cannot be sent, and will not be paid for."""
     files = {f"file{number:02d}": b"x" * 199 + b"\n" for number in range(60)}
     found = find_input(clients.s3, documents.put(huge=b"y" * 7 * MEGABYTE, **files))
-    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    size = sample(clients, found)
     assert (size.documents, size.characters) == (60, 60 * 199)
     found = find_input(clients.s3, documents.put(huge=b"y" * 5 * MEGABYTE + b"\n"))
-    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    size = sample(clients, found)
     assert (size.documents, size.characters) == (61, 60 * 199 + 5 * MEGABYTE)
 
 
@@ -170,7 +178,7 @@ def test_huge_lines_do_not_speak_for_small_ones_behind_them(
     """A file may begin with a record that is longer than all that is read of it."""
     body = b"y" * 5 * MEGABYTE + b"\n" + (b"z" * 99 + b"\n") * 150_000
     found = find_input(clients.s3, documents.put(a=body))
-    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    size = sample(clients, found)
     assert size.documents == pytest.approx(150_001, rel=0.1)
 
 
@@ -178,8 +186,8 @@ def test_every_member_of_a_gzipped_file_is_counted(clients: AwsClients, document
     """Files joined by `cat` are one file to gzip, and zeros after its end are none of it."""
     gzipped = gzip.compress(b"one\n") + gzip.compress(b"two\nthree\n") + bytes(512)
     documents.put_key("input/a.txt.gz", gzipped)
-    size = sample_input(clients.s3, find_input(clients.s3, documents.uri), PAYLOAD_IN_MB)
-    assert (size.documents, size.characters, size.is_exact) == (3, 14, True)
+    size = sample(clients, find_input(clients.s3, documents.uri))
+    assert (size.documents, size.characters, size.is_exact) == (3, 11, True)
 
 
 def test_of_a_gzipped_file_no_more_is_unpacked_than_is_needed(
@@ -190,7 +198,7 @@ def test_of_a_gzipped_file_no_more_is_unpacked_than_is_needed(
     documents.put_key("input/a.txt.gz", gzipped)
     found = find_input(clients.s3, documents.uri)
     tracemalloc.start()
-    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    size = sample(clients, found)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert not size.is_exact
@@ -202,14 +210,53 @@ def test_what_is_gzipped_by_its_name_alone_is_refused(clients: AwsClients, docum
     """In the words in which the reading itself would refuse it."""
     documents.put_key("input/a.txt.gz", b"plain\n")
     with pytest.raises(InvalidInput, match=r"a\.txt\.gz ends in \.gz but cannot be unpacked"):
-        sample_input(clients.s3, find_input(clients.s3, documents.uri), PAYLOAD_IN_MB)
+        sample(clients, find_input(clients.s3, documents.uri))
+
+
+def test_a_gzipped_file_that_was_cut_off_is_refused(clients: AwsClients, documents: Any) -> None:
+    """Where all of it is read it is known before anything is packed, or only planned."""
+    gzipped = gzip.compress(b"".join(b"case %d\n" % number for number in range(999)))
+    documents.put_key("input/a.txt.gz", gzipped[:-200])
+    with pytest.raises(InvalidInput, match=r"a\.txt\.gz ends in \.gz but cannot be unpacked"):
+        sample(clients, find_input(clients.s3, documents.uri))
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_lines_that_are_no_documents_are_neither_counted_nor_lost(
+    clients: AwsClients, documents: Any, is_large: bool
+) -> None:
+    """Nobody pays for them; of a large file, those in the pieces that are read are told."""
+    body = b"caf\xe9\n\nfine words\n" * (1_000_000 if is_large else 1)
+    documents.put_key("input/b.txt.gz", gzip.compress(b"\xff\nfine\n"))
+    found = find_input(clients.s3, documents.put(a=body))
+    left_out = LeftOutLines(clients.s3)
+    size = sample(clients, found, left_out)
+    assert size.is_exact is not is_large
+    assert size.documents == pytest.approx(1_000_001 if is_large else 2, rel=0.01)
+    assert size.characters == pytest.approx(10_000_004 if is_large else 14, rel=0.01)
+    if not is_large:
+        assert left_out.counts == {"InvalidEncoding": 2, "EmptyDocument": 1}
+    assert left_out.counts.keys() == {"InvalidEncoding", "EmptyDocument"}
+
+
+@pytest.mark.parametrize(
+    "line", [b"x" * 99 + b"\n", b"caf\xc3\xa9" * 30 + b"\n", b"y" * 999_999 + b"\n"]
+)
+def test_lines_that_a_piece_cuts_in_two_are_not_taken_for_bad_ones(
+    clients: AwsClients, documents: Any, line: bytes
+) -> None:
+    """A piece may begin within a letter, or just before a line's end."""
+    body = line * (20 * MEGABYTE // len(line))
+    left_out = LeftOutLines(clients.s3)
+    sample(clients, find_input(clients.s3, documents.put(a=body)), left_out)
+    assert left_out.counts == {}
 
 
 def test_many_small_files_are_counted_by_the_file(clients: AwsClients, documents: Any) -> None:
     """A few long documents in the sample do not stand for fewer or more of them."""
     files = {f"file{number:02d}": b"x" * (number**2 + 1) + b"\n" for number in range(60)}
     found = find_input(clients.s3, documents.put(**files))
-    size = sample_input(clients.s3, found, PAYLOAD_IN_MB)
+    size = sample(clients, found)
     assert (size.documents, size.is_exact) == (60, False)
 
 

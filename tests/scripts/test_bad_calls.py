@@ -169,12 +169,50 @@ def test_a_dead_network_is_explained(ready_operator: Any) -> None:
 
 
 @BOTH
-def test_a_strict_run_refuses_lines_that_are_not_utf8(ready_operator: Any, script: str) -> None:
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+def test_a_strict_run_refuses_lines_that_are_not_utf8(
+    ready_operator: Any, script: str, dry_run: tuple
+) -> None:
     """File and line; nothing packed stays in the bucket and no job is started."""
     ready_operator.upload(good=b"fine\n", bad=b"fine\ncaf\xe9\n")
-    told = refused(ready_operator, script, "--strict", "--job-name", "never-started")
+    told = refused(ready_operator, script, "--strict", "--job-name", "never-started", *dry_run)
     assert "bad.txt line 2" in told
     assert jobs_named(ready_operator, "never-started") == []
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"\n \n", "hold blank lines only"),
+        (b"\xff\n\n", "a.txt line 1: byte 1 of the line is not UTF-8"),
+        ("Sie schulden mir 500 €.\n".encode("utf-16"), "the file is UTF-16: save it as UTF-8"),
+    ],
+)
+def test_a_dry_run_refuses_an_input_without_documents(
+    ready_operator: Any, script: str, body: bytes, told: str
+) -> None:
+    """As the run itself would; a plan of no documents for some cents is none."""
+    ready_operator.upload(a=body)
+    assert told in refused(ready_operator, script, "--dry-run")
+
+
+def test_a_large_file_without_documents_is_refused(ready_operator: Any) -> None:
+    """Files that are large enough to be read as they lie are paid for no sooner than others."""
+    ready_operator.upload(big=(b"\xff" * 9_999 + b"\n") * 3_500)
+    told = refused(ready_operator, "setup_optimized_batch_transform.py", "--no-wait")
+    assert "cannot be sent: 3,500 lines of the input" in told
+    assert "big.txt line 1: byte 1 of the line is not UTF-8" in told
+
+
+def test_what_a_plan_has_not_read_is_said_to_be_checked_later(ready_operator: Any) -> None:
+    """Of many files a plan reads some: --strict is checked before the job, but not yet."""
+    ready_operator.upload(**{f"file{number}": b"fine\n\n" for number in range(30)})
+    dry_run = ("--strict", "--dry-run")
+    done = ready_operator.run("setup_optimized_batch_transform.py", *dry_run)
+    assert done.returncode == 0, done.stderr
+    assert "no documents, in what was read for this plan: 24 lines EmptyDocument" in done.stderr
+    assert "--strict: only a part of the input was read for this plan" in done.stderr
 
 
 @pytest.mark.parametrize(

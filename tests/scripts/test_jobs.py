@@ -113,6 +113,39 @@ def test_a_job_is_watched_and_consolidated_from_anywhere(
     assert f"{job_name} is done, but its results cannot be copied" in not_copied.stderr
 
 
+@pytest.mark.parametrize("is_all_documents", [True, False])
+def test_large_files_are_read_where_they_lie_if_every_line_is_a_document(
+    ready_operator: Any, is_all_documents: bool
+) -> None:
+    """
+    One blank line where the plan did not look, and they are packed, without it.
+
+    So the number of answers never rests on what SageMaker does with blank lines.
+    """
+    line = b"x" * ((1 << 20) - 1) + b"\n"
+    half = line * 17
+    blank = b"" if is_all_documents else b"\n"
+    ready_operator.upload(big=half + blank + half)
+    name = f"large-{is_all_documents}-{ready_operator.bucket}".lower()
+    started = ready_operator.run(
+        "setup_optimized_batch_transform.py", "--job-name", name, "--no-wait"
+    )
+    assert started.returncode == 0, started.stderr
+    assert "read where they lie, not packed, unless" in started.stderr
+    packed = json.loads(ready_operator.read(f"output/{name}/job.json"))["packed"]
+    assert packed["is_by_manifest"] is is_all_documents
+    assert packed["documents"] == 34
+    assert packed["left_out"] == ({} if is_all_documents else {"EmptyDocument": 1})
+    sagemaker = ready_operator.aws("sagemaker")
+    job = sagemaker.describe_transform_job(TransformJobName=name)
+    of_text, of_shards = ("text/plain", "ManifestFile"), ("application/jsonlines", "S3Prefix")
+    read = job["TransformInput"]
+    kind = (read["ContentType"], read["DataSource"]["S3DataSource"]["S3DataType"])
+    assert kind == (of_text if is_all_documents else of_shards)
+    asked = json.loads(ready_operator.read(f"output/{name}/request.json"))["CreateTransformJob"]
+    assert asked["TransformInput"] == read
+
+
 def test_a_dry_run_shows_what_a_real_run_sends(ready_operator: Any) -> None:
     """The printed request is the one SageMaker then describes; the dry run itself left nothing."""
     ready_operator.upload(**ODD_FILES)
