@@ -42,6 +42,7 @@ def report_page(
         _confidence(summary),
         _jobs(summary),
         _errors(summary, errors),
+        _objects_left_out(summary),
         _review(summary, doubtful),
         f"<footer>All answers: {escape(summary['predictions'])}</footer>",
     ]
@@ -220,6 +221,24 @@ def _errors(summary: dict[str, Any], errors: list[ReportedError]) -> str:
     shown = _shown(len(errors), counts.unclassified + counts.not_sent, "errors.jsonl")
     note = f"<p class=note>{told}.{blank}</p>{shown}"
     return f"<section><h2>Not classified, or not sent</h2>{note}{table}</section>"
+
+
+def _objects_left_out(summary: dict[str, Any]) -> str:
+    """Name what lies under the input's prefix and is none, lest it is missed."""
+    if not summary["objects_left_out"]:
+        return ""
+    rows = (
+        (
+            escape(kind.capitalize()),
+            f"{found['count']:,}",
+            escape(", ".join(found["first"]))
+            + (", …" if found["count"] > len(found["first"]) else ""),
+        )
+        for kind, found in summary["objects_left_out"].items()
+    )
+    table = _table(("Kind", "Count", "Name"), rows)
+    note = "<p class=note>These lie under the input's prefix, but hold no documents.</p>"
+    return f"<section><h2>Not taken as input</h2>{note}{table}</section>"
 
 
 def _review(summary: dict[str, Any], doubtful: list[DoubtfulDocument]) -> str:

@@ -17,6 +17,7 @@ from batch_transform.job_record import JobRecord
 from batch_transform.naming import JobFolder, S3Uri
 from batch_transform.packed_input import IdentityDigest, Shard
 from batch_transform.s3_objects import exists_in_s3, list_objects, read_lines
+from batch_transform.text_lines import read_line
 from batch_transform.wording import counted
 
 _SHOWN = 10
@@ -120,9 +121,10 @@ class PackedJob:
 
     def texts(self, s3: Any, shard: Shard) -> Iterator[str]:
         """Yield the documents of a shard in their order; NoSuchKey where it was deleted."""
-        for line in read_lines(s3, self.shards.child(shard.name), shard.entity_tag):
+        lines = read_lines(s3, self.shards.child(shard.name), shard.entity_tag)
+        for number, line in enumerate(lines, start=1):
             if self.record.packed.is_by_manifest:
-                yield line.decode("utf-8", "replace").rstrip("\r\n")
+                yield read_line(shard.name, number, line).text
             else:
                 yield json.loads(line)["text"]
 

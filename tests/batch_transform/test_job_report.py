@@ -45,6 +45,7 @@ SUMMARY = {
     },
     "documents_by_confidence": [0] * 6 + [10, 200, 1400, 700, 400, 117] + [0] * 8,
     "review": {"below": 0.2, "documents": 950, "listed": 950},
+    "objects_left_out": {},
 }
 # A page may hold no script, so what is measured of it is measured from outside: it is shown in a
 # frame as wide as the screen to be tried, and the frame's owner writes down what it sees.
@@ -219,6 +220,22 @@ def test_both_kinds_of_lines_without_a_class_are_told_apart(browser: Browser) ->
     notes = browser.look_at(report_page(many, errors(200), []))["notes"]
     assert "500 documents got no class." in notes
     assert "The first 200 of 500; more are in errors.jsonl." in notes
+
+
+def test_objects_that_are_no_input_are_named(browser: Browser) -> None:
+    """One that was meant to be input is missed there, not in court."""
+    left_out = {
+        "empty file": {"count": 1, "first": [LONG_FILE]},
+        "earlier output": {"count": 21, "first": ["a<b>.out"] * 20},
+    }
+    page = report_page(SUMMARY | {"objects_left_out": left_out}, [], [])
+    seen = browser.look_at(page, width=PHONE)
+    assert seen["headings"][-1] == "Not taken as input"
+    assert seen["rows"] == [
+        ["Empty file", "1", LONG_FILE],
+        ["Earlier output", "21", ", ".join(["a<b>.out"] * 20) + ", …"],
+    ]
+    assert seen["outside"] == []
 
 
 def test_a_lawyer_is_told_what_confidence_and_margin_are(browser: Browser) -> None:

@@ -33,7 +33,7 @@ def take(clients: AwsClients, found: InputFolder) -> PackedInput | None:
 @pytest.fixture
 def found(clients: AwsClients, documents: Any) -> InputFolder:
     """Two files, one of them in a folder of its own, with the same name."""
-    documents.put_key("input/big.txt", b"one\ntwo\r\nthree\n")
+    documents.put_key("input/big.txt", b"\xef\xbb\xbfone\ntwo\r\nthree\n")
     documents.put_key("input/sub/big.txt", "café\nlast".encode())
     return find_input(clients.s3, documents.uri)
 
