@@ -237,7 +237,7 @@ def _objects_left_out(summary: dict[str, Any]) -> str:
         for kind, found in summary["objects_left_out"].items()
     )
     table = _table(("Kind", "Count", "Name"), rows)
-    note = "<p class=note>These lie under the input's prefix, but hold no documents.</p>"
+    note = "<p class=note>These lie under the input's prefix and were not read.</p>"
     return f"<section><h2>Not taken as input</h2>{note}{table}</section>"
 
 
