@@ -20,6 +20,14 @@ ROLE = "arn:aws:iam::000000000000:role/dispute-classifier-execution"
 DEADLINE_IN_SECONDS = 300
 
 
+@pytest.fixture(scope="session", autouse=True)
+def signals_reach_scripts() -> None:
+    """What nohup or `&` lets these tests ignore, the scripts that they start would ignore, too."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # a handler is not inherited
+
+
 @dataclass
 class Operator:
     """Someone at a terminal, with a bucket and a folder."""
