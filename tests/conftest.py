@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 from botocore.client import BaseClient
+from hypothesis import HealthCheck, settings
 
 from local_aws import LocalAws, running
 
+# A busy machine makes no property false.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 if not list(Path("/dev").glob("nvidia[0-9]*")):
     # Without a GPU its kernels run on the CPU: read when Triton is imported, which torch does.
     os.environ["TRITON_INTERPRET"] = "1"

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from src.documents import Document, RejectedRecord
@@ -184,7 +184,6 @@ json_values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(st.text(st.characters()), json_values, max_size=4)))
 def test_every_answer_is_one_line_and_reads_back_as_written(answers):
     """Newlines, separators and lone surrogates inside a value never split or break its line."""

@@ -12,7 +12,7 @@ import socket
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.custom_container.container_server import serving, until
@@ -306,7 +306,7 @@ def test_a_damaged_gzip_is_refused(server):
 CONTENT_TYPES = ["text/plain", "application/jsonlines", "application/json", "text/csv"]
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500)
 @given(
     st.binary(max_size=300) | st.text(max_size=100).map(lambda text: text.encode("utf-8")),
     st.sampled_from(CONTENT_TYPES),
