@@ -91,9 +91,13 @@ def complete_results(s3: Any, folder: JobFolder) -> dict[str, Any] | None:
 def _remove_other_forms(s3: Any, folder: JobFolder, output_format: str) -> None:
     """Remove what an earlier consolidation made: it may be of fewer answers, or hold texts."""
     for other in FORMATS.keys() - {output_format}:
-        place = folder.predictions(other)
-        if exists_in_s3(s3, place):
-            s3.delete_object(Bucket=place.bucket, Key=place.key)
+        _remove_if_there(s3, folder.predictions(other))
+
+
+def _remove_if_there(s3: Any, place: S3Uri) -> None:
+    """In a versioned bucket, to delete what is not there would leave a marker all the same."""
+    if exists_in_s3(s3, place):
+        s3.delete_object(Bucket=place.bucket, Key=place.key)
 
 
 def ways_to_go_on(s3: Any, packed_job: PackedJob) -> list[str]:
@@ -158,6 +162,8 @@ class _Answers:
             self._add_left_out(errors)
             if self.review.documents:
                 review.write(self.review.to_csv())
+            # The files appear as this block ends; an older summary would speak of other answers.
+            _remove_if_there(self._s3, folder.summary)
 
     def summary(self) -> dict[str, Any]:
         """Return what the answers say."""

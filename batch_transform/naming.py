@@ -18,7 +18,6 @@ from batch_transform.errors import InvalidSettings
 MODEL_ARTIFACT_FILE = "model.tar.gz"
 REQUEST_FILE = "request.json"
 
-
 _BUCKET_NAME = re.compile(r"[a-zA-Z0-9._-]{1,255}")
 """What S3 has ever taken (botocore's own check); new buckets have stricter rules, old ones stay."""
 

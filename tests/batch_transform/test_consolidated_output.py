@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from batch_transform import consolidated_output
 from batch_transform.aws import AwsClients
 from batch_transform.consolidated_output import check_complete, consolidate
 from batch_transform.errors import IncompleteOutput, InvalidSettings, JobFailed
@@ -439,6 +441,21 @@ def test_results_whose_answers_were_removed_are_made_again(packed_twice: Packed)
     packed_twice.clients.s3.delete_object(Bucket=place.bucket, Key=place.key)
     finish_job(packed_twice.clients.s3, job)
     assert len(json.loads(packed_twice.predictions())) == packed_twice.record.packed.documents
+
+
+def test_no_summary_speaks_of_answers_that_were_replaced(
+    packed_twice: Packed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between new answers and their summary, a consolidation is made again."""
+    s3, job = packed_twice.clients.s3, ended(packed_twice)
+    finish_job(s3, job, {"with_text": True, "keeps_shards": True})
+    with monkeypatch.context() as patch:
+        patch.setattr(consolidated_output, "report_page", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            finish_job(s3, job, {"with_text": False})
+    assert "summary.json" not in packed_twice.left()
+    summary = finish_job(s3, job)
+    assert (summary["results"]["with_text"], summary["is_complete"]) == (False, True)
 
 
 def test_an_input_without_a_class_keeps_its_shards_and_is_no_success(packed: Packed) -> None:
