@@ -27,7 +27,7 @@ from src.forward_pass import (
     forward_pass_for,
     set_precision,
 )
-from src.linear_layers import Int8Linear, linear_layer, replace_linear_layers
+from src.linear_layers import Int8Product, linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, padded_micro_batches
 from src.precision import DTYPES, Precision
 from src.token_windows import TokenIds
@@ -170,9 +170,9 @@ def matrix_products(precision: Precision, shapes: Sequence[tuple[int, int]]) -> 
 def _product(precision: Precision, in_features: int, out_features: int) -> Callable[[], Tensor]:
     linear = nn.Linear(in_features, out_features, bias=False)
     if precision == Precision.INT8:
-        weight = Int8Linear(linear, torch.bfloat16)._weight
-        integers = torch.ones(GEMM_ROWS, in_features, dtype=torch.int8)
-        return lambda: torch._int_mm(integers, weight)
+        product = Int8Product(torch.ones(out_features, in_features, dtype=torch.int8))
+        activations = torch.ones(GEMM_ROWS, in_features, dtype=torch.uint8)
+        return lambda: product(activations)
     dtype = DTYPES[precision]
     layer, rows = linear_layer(linear, dtype), torch.ones(GEMM_ROWS, in_features, dtype=dtype)
     return lambda: layer(rows)

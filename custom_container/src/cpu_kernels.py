@@ -27,6 +27,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., None])
 ROWS = 32
 LOG2_OF_E = np.float32(1.4426950408889634)
 LOWEST = np.float32(-3e38)
+SMALLEST = np.float32(1e-12)
+BYTE_OF_ZERO = 128
 # numba's own threads, which it has where there is no OpenMP library, serve one caller at a time.
 _one_at_a_time = threading.Lock()
 
@@ -267,24 +269,32 @@ def gelu_gate(product: Array, gated: Array) -> None:
             gated[token, column] = _narrowed(_gelu(left) * right, gated)
 
 
+@_exact_part
+def _quantize_row(row: Array, steps: float, quantized: Array) -> None:
+    """`steps` x an fp32 row, -127 to 127, rounded, as bytes of which BYTE_OF_ZERO is 0."""
+    for column in range(len(row)):
+        # As in _power_of_two: the lowest byte holds the whole number, whose zero is added to it.
+        shifted = np.float32(row[column] * steps + np.float32(12582912 + BYTE_OF_ZERO))
+        quantized[column] = np.uint8(shifted.view(np.int32))
+
+
 @_kernel
 def quantize(x: Array, quantized: Array, scales: Array) -> None:
-    """[rows, columns] to int8 in -127 to 127 and a scale per row, so that int8 x scale = x."""
-    for row in numba.prange(len(x)):
+    """[rows, columns] to bytes, 1 to 255, and a scale a row: (byte - BYTE_OF_ZERO) x scale = x."""
+    rows, most = len(x), np.float32(127)
+    for chunk in numba.prange(-(-rows // ROWS)):
         widened = np.empty(x.shape[1], np.float32)
-        _widen_row(x[row], widened)
-        scale = max(_largest_magnitude(widened), np.float32(1e-12)) / np.float32(127)
-        scales[row] = scale
-        for column in range(x.shape[1]):
-            quantized[row, column] = np.int8(np.rint(widened[column] / scale))
+        for row in range(chunk * ROWS, min(rows, (chunk + 1) * ROWS)):
+            _widen_row(x[row], widened)
+            largest = max(_largest_magnitude(widened), SMALLEST)
+            scales[row] = largest / most
+            _quantize_row(widened, most / largest, quantized[row])
 
 
 @_kernel
-def dequantize(
-    product: Array, row_scales: Array, column_scales: Array, bias: Array, y: Array
-) -> None:
-    """int32 [rows, columns] x its row's and its column's scale + bias, into `y`."""
-    for row in numba.prange(len(product)):
-        for column in range(product.shape[1]):
+def dequantize(sums: Array, row_scales: Array, column_scales: Array, bias: Array, y: Array) -> None:
+    """fp32 [rows, columns] x its row's and its column's scale + bias, into `y`."""
+    for row in numba.prange(len(sums)):
+        for column in range(sums.shape[1]):
             scale = row_scales[row] * column_scales[column]
-            y[row, column] = _narrowed(product[row, column] * scale + bias[column], y)
+            y[row, column] = _narrowed(sums[row, column] * scale + bias[column], y)

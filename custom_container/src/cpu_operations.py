@@ -32,9 +32,8 @@ def compile_kernels(dtype: torch.dtype, quantizes: bool) -> None:
         layer_norm(torch.ones(1, 2), nn.LayerNorm(2), dtype)
         add_(torch.ones(1, 2), torch.ones(1, 2, dtype=dtype))
         if quantizes:
-            quantized(torch.ones(1, 1))  # the weights
             _, scales = quantized(torch.ones(1, 1, dtype=dtype))
-            dequantized(torch.ones(1, 1, dtype=torch.int32), scales, scales, scales, dtype)
+            dequantized(torch.ones(1, 1), scales, scales, scales, dtype)
 
 
 def softmax_(scores: Tensor, first: Tensor, end: Tensor, scale: float) -> Tensor:
@@ -87,17 +86,16 @@ def gelu_gated(product: Tensor) -> Tensor:
 
 
 def quantized(x: Tensor) -> tuple[Tensor, Tensor]:
-    """[rows, columns] to int8 in -127 to 127 and a scale [rows], so that int8 x scale = x."""
-    integers, scales = torch.empty_like(x, dtype=torch.int8), torch.empty(len(x))
+    """[rows, columns] to bytes, 1 to 255, and a scale [rows]: (byte - BYTE_OF_ZERO) x scale = x."""
+    integers, scales = torch.empty_like(x, dtype=torch.uint8), torch.empty(len(x))
     cpu_kernels.quantize(_array(x), _array(integers), _array(scales))
     return integers, scales
 
 
 def dequantized(
-    product: Tensor, row_scales: Tensor, column_scales: Tensor, bias: Tensor, dtype: torch.dtype
+    sums: Tensor, row_scales: Tensor, column_scales: Tensor, bias: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """int32 [rows, columns] x its row's and its column's scale + bias, in `dtype`."""
-    y = torch.empty_like(product, dtype=dtype)
-    arrays = map(_array, (product, row_scales, column_scales, bias, y))
-    cpu_kernels.dequantize(*arrays)
+    """fp32 [rows, columns] x its row's and its column's scale + bias, in `dtype`."""
+    y = torch.empty_like(sums, dtype=dtype)
+    cpu_kernels.dequantize(*map(_array, (sums, row_scales, column_scales, bias, y)))
     return y

@@ -29,7 +29,7 @@ def _compile_for_kind(kind: str, folder: Path) -> None:
 
     from src.cpu_operations import compile_kernels  # noqa: PLC0415
 
-    compile_kernels(torch.float32, quantizes=False)
+    compile_kernels(torch.float32, quantizes=True)
     compile_kernels(torch.bfloat16, quantizes=True)
 
 

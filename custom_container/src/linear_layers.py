@@ -6,16 +6,23 @@ knows neither architectures nor which format is the right one.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from src.cpu_kernels import BYTE_OF_ZERO
 from src.cpu_operations import dequantized, quantized
+from src.errors import ModelError
 from src.mapped_weights import give_back
 
 # Rows for which oneDNN chooses the order of the weights; other numbers of rows are computed too.
 TYPICAL_ROWS = 1024
+# CPUs without VNNI add two products of a byte and a weight in 16 bits, which hold 2 x 255 x 63, but
+# not 2 x 255 x 127: they would stop at 32,767 and say nothing.
+INT8_WEIGHTS = (127, 63)
+SMALLEST_RANGE = 1e-12
 
 
 class PrepackedLinear(nn.Module):
@@ -57,23 +64,59 @@ class Int8Linear(nn.Module):
     """y = x W' + b in whole numbers of 8 bits; out comes `dtype`.
 
     Weights have a scale per output feature, activations one per token, so that a token's answer
-    never depends on the tokens beside it.
+    never depends on the tokens beside it. Raises ModelError where no such products are exact.
     """
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        quantized_weight, self._weight_scales = quantized(linear.weight.detach().float())
-        self._weight = quantized_weight.t().contiguous()
+        weight, largest = linear.weight.detach().float(), largest_int8_weight()
+        self._scales = weight.abs().amax(dim=1).clamp(min=SMALLEST_RANGE) / largest
+        self._product = Int8Product((weight / self._scales[:, None]).round().to(torch.int8))
         no_bias = torch.zeros(linear.out_features)
         self._bias = no_bias if linear.bias is None else linear.bias.detach().float()
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in_features] in any format to [..., out_features] in `dtype`."""
-        integers, scales = quantized(x.flatten(0, -2))
-        product = torch._int_mm(integers, self._weight)
-        y = dequantized(product, scales, self._weight_scales, self._bias, self.dtype)
+        activations, scales = quantized(x.flatten(0, -2))
+        sums = self._product(activations)
+        y = dequantized(sums, scales, self._scales, self._bias, self.dtype)
         return y.view(*x.shape[:-1], -1)
+
+
+class Int8Product:
+    """Activations x int8 weights [out_features, in_features], these in oneDNN's own order.
+
+    Activations are bytes whose zero is BYTE_OF_ZERO: signed ones are refused on some CPUs and
+    wrong on others. The operators are private to torch, like those of PrepackedLinear.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        out_features, in_features = weight.shape
+        self._weight = torch.ops.onednn.qlinear_prepack(weight, [TYPICAL_ROWS, in_features])
+        self._scales = torch.ones(out_features)
+        self._zeros = torch.zeros(out_features, dtype=torch.int64)
+
+    def __call__(self, activations: Tensor) -> Tensor:
+        """uint8 [rows, in_features] to whole numbers in fp32 [rows, out_features]."""
+        scale, zero = 1.0, BYTE_OF_ZERO
+        return torch.ops.onednn.qlinear_pointwise(
+            activations, scale, zero, self._weight, self._scales, self._zeros, None,
+            1.0, 0, torch.float32, "none", [], "",
+        )  # fmt: skip
+
+
+@cache
+def largest_int8_weight() -> int:
+    """The largest of INT8_WEIGHTS whose products this CPU sums right; raises ModelError if none."""
+    activations = torch.full((1, 64), 255, dtype=torch.uint8)
+    for largest in INT8_WEIGHTS:
+        product = Int8Product(torch.full((16, 64), largest, dtype=torch.int8))
+        if product(activations).eq(64 * (255 - BYTE_OF_ZERO) * largest).all():
+            return largest
+    raise ModelError(
+        "INFERENCE_PRECISION is int8, whose products this CPU computes wrong. Leave it unset."
+    )
 
 
 def linear_layer(linear: nn.Linear, dtype: torch.dtype) -> nn.Module:

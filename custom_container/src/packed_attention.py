@@ -73,7 +73,8 @@ def ways_of(device: torch.device, dtype: torch.dtype, head_dim: int) -> list[Att
     Flash attention needs half precision and compute capability 8.0; a T4 has 7.5.
     """
     if device.type == "cpu":
-        return [attend_with_matmul]
+        in_tiles = dtype == torch.bfloat16 and torch.cpu.get_capabilities().get("amx_bf16")
+        return [attend_in_tiles if in_tiles else attend_with_matmul]
     if dtype == torch.float32 or torch.cuda.get_device_capability(device) < (8, 0):
         return [attend_with_sdpa]
     if operations_for(device) is None or head_dim not in TRITON_HEAD_DIMS:
@@ -154,6 +155,17 @@ def attend_with_matmul(
     scores = torch.matmul(window.query_blocks(query), window.key_blocks(key).transpose(-1, -2))
     softmax_(scores.view(len(scores), -1, scores.shape[-1]), *window.seen_keys, scaling)
     return window.joined(torch.matmul(scores, window.key_blocks(value)))
+
+
+def attend_in_tiles(
+    query: Tensor, key: Tensor, value: Tensor, row: PackedRow, *, scaling: float, reach: int | None
+) -> Tensor:
+    """On a CPU with AMX, bf16: whole documents by torch's own attention, which uses its tiles.
+
+    Windows are faster by products all the same. [heads, tokens, head_dim] in and out.
+    """
+    attend = attend_with_sdpa if reach is None else attend_with_matmul
+    return attend(query, key, value, row, scaling=scaling, reach=reach)
 
 
 def _varlen_attn(*tensors: object, **options: object) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional
 from transformers import AutoModelForSequenceClassification
 
 from src import cpu_kernels
+from src.cpu_kernels import BYTE_OF_ZERO
 from src.cpu_operations import (
     add_,
     added_norm,
@@ -132,24 +133,37 @@ def test_one_half_goes_through_gelu_and_gates_the_other(dtype):
 @FORMATS
 def test_a_row_is_quantized_by_its_own_largest_value(dtype):
     """The error is half a step at most, and 127 steps reach the largest value; zeros stay zeros."""
-    x = (torch.randn(17, 96) * torch.logspace(-6, 6, 17)[:, None]).to(dtype)
+    x = (torch.randn(70, 96) * torch.logspace(-6, 6, 70)[:, None]).to(dtype)
     x[3] = 0
 
-    integers, scales = quantized(x)
+    quantized_x, scales = quantized(x)
 
-    assert integers.abs().amax(dim=1).tolist() == [0 if row == 3 else 127 for row in range(17)]
-    assert ((integers * scales[:, None] - x.float()).abs() <= 0.5001 * scales[:, None]).all()
+    steps = quantized_x.int() - BYTE_OF_ZERO
+    assert steps.abs().amax(dim=1).tolist() == [0 if row == 3 else 127 for row in range(70)]
+    assert ((steps * scales[:, None] - x.float()).abs() <= 0.5001 * scales[:, None]).all()
+
+
+@FORMATS
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_no_number_is_none_after_it_was_quantized(dtype, value):
+    """The row's scale tells, so that no layer after it makes an answer of it."""
+    x = torch.randn(2, 96).to(dtype)
+    x[1, 5] = value
+
+    _, scales = quantized(x)
+
+    assert scales.isfinite().tolist() == [True, False]
 
 
 @FORMATS
 def test_products_get_their_scales_and_bias_back(dtype):
     """Row by row and column by column."""
-    product = torch.randint(-(10**6), 10**6, (17, 96), dtype=torch.int32)
+    sums = torch.randint(-(10**6), 10**6, (17, 96)).float()
     rows, columns, bias = torch.rand(17) / 1e6, torch.rand(96), torch.randn(96)
 
-    y = dequantized(product, rows, columns, bias, dtype)
+    y = dequantized(sums, rows, columns, bias, dtype)
 
-    assert_near(y, product * rows[:, None] * columns + bias)
+    assert_near(y, sums * rows[:, None] * columns + bias)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from torch.nn.attention.varlen import varlen_attn
 
 from src import packed_attention
 from src.packed_attention import (
+    attend_in_tiles,
     attend_with_matmul,
     attend_with_sdpa,
     attend_with_triton,
@@ -61,6 +62,7 @@ def through_varlen(query, key, value, row, **options):
         (attend_with_sdpa, torch.float32, 1e-5),
         (attend_with_matmul, torch.float32, 1e-5),
         (attend_with_matmul, torch.bfloat16, 3e-2),
+        (attend_in_tiles, torch.bfloat16, 3e-2),
         (attend_with_sdpa, torch.float16, 5e-3),
         (through_varlen, torch.float32, 1e-5),
     ],
@@ -99,8 +101,6 @@ def test_varlen_attn_takes_what_it_is_given():
 @pytest.mark.parametrize(
     ("device", "dtype", "capability", "ways"),
     [
-        ("cpu", torch.float32, None, [attend_with_matmul]),
-        ("cpu", torch.bfloat16, None, [attend_with_matmul]),
         ("cuda", torch.bfloat16, (9, 0), FLASH_ATTENTION),
         ("cuda", torch.float16, (8, 0), FLASH_ATTENTION),
         ("cuda", torch.float16, (7, 5), [attend_with_sdpa]),
@@ -113,6 +113,21 @@ def test_each_device_gets_ways_it_can_go(device, dtype, capability, ways, monkey
     monkeypatch.setattr(packed_attention, "operations_for", lambda device: KERNELS)
 
     assert ways_of(torch.device(device), dtype, 64) == ways
+
+
+@pytest.mark.parametrize(
+    ("dtype", "has_tiles", "way"),
+    [
+        (torch.float32, True, attend_with_matmul),
+        (torch.bfloat16, False, attend_with_matmul),
+        (torch.bfloat16, True, attend_in_tiles),
+    ],
+)
+def test_a_cpu_with_tiles_has_a_way_of_its_own_in_bf16(dtype, has_tiles, way, monkeypatch):
+    """torch's own attention has products in tiles, and in no other instructions, in its blocks."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_tiles})
+
+    assert ways_of(torch.device("cpu"), dtype, 64) == [way]
 
 
 @pytest.mark.parametrize(("operations", "head_dim"), [(None, 64), (KERNELS, 48), (KERNELS, 128)])

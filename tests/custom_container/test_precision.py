@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from src.errors import ModelError
-from src.precision import Precision, checked_precision
+from src.precision import Precision, checked_precision, layers_format
 from src.settings import FASTEST_PRECISION
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -55,3 +55,14 @@ def test_a_format_that_the_device_computes_is_taken(name, device, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: T4)
 
     assert checked_precision(name, device) == Precision(name)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "between"),
+    [({"avx512_bf16": True}, torch.bfloat16), ({"avx512_vnni": True}, torch.float32)],
+)
+def test_between_int8_layers_is_the_cpus_fastest_other_format(capabilities, between, monkeypatch):
+    """Many CPUs multiply int8 and only emulate bf16."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+
+    assert layers_format(Precision.INT8) == between
