@@ -7,6 +7,7 @@ its caller's padding. The last one multiplies matrices as ours does, and nothing
 
 import importlib.util
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from transformers import (
     PreTrainedModel,
     pipeline,
 )
+from transformers.utils import logging as transformers_logging
 
 from src.device_memory import CPU_TOKENS
 from src.forward_pass import (
@@ -36,6 +38,10 @@ Classify = Callable[[], Tensor]
 # Of a rectangle: with 2,048, more of it is padding, and the peers are slower.
 RECTANGLE_TOKENS = 1024
 GEMM_ROWS = 1024
+
+# Every contender's process imports this module, and none is to write into the table.
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
 
 
 def load(folder: Path, dtype: torch.dtype = torch.float32, **options: str) -> PreTrainedModel:
@@ -112,7 +118,10 @@ def openvino_bf16(folder: Path, documents: Sequence[TokenIds]) -> Classify:
         "input_ids": torch.tensor([[5, 6, 7, 8], [5, 6, 7, 0]]),
         "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]),
     }
-    model = openvino.convert_model(load(folder, attn_implementation="eager"), example_input=example)
+    with warnings.catch_warnings(action="ignore"):
+        model = openvino.convert_model(
+            load(folder, attn_implementation="eager"), example_input=example
+        )
     compiled = openvino.compile_model(
         model,
         "CPU",
@@ -170,7 +179,8 @@ def matrix_products(precision: Precision, shapes: Sequence[tuple[int, int]]) -> 
 def _product(precision: Precision, in_features: int, out_features: int) -> Callable[[], Tensor]:
     linear = nn.Linear(in_features, out_features, bias=False)
     if precision == Precision.INT8:
-        product = Int8Product(torch.ones(out_features, in_features, dtype=torch.int8))
+        weight = torch.ones(out_features, in_features, dtype=torch.int8)
+        product = Int8Product(weight, torch.ones(out_features), torch.bfloat16)
         activations = torch.ones(GEMM_ROWS, in_features, dtype=torch.uint8)
         return lambda: product(activations)
     dtype = DTYPES[precision]

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 ROOT = Path(__file__).parents[1]
 # The container's modules import each other as they do in their image, where this is the root.
@@ -200,8 +199,6 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--model", type=Path, help="a model folder instead of random weights")
     arguments = parser.parse_args()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     print(
         f"{torch.cuda.get_device_name()}, torch {version('torch')}, CUDA {torch.version.cuda}, ",
         end="",

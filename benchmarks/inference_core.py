@@ -18,7 +18,6 @@ from statistics import median
 
 import torch
 from transformers import AutoConfig, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 ROOT = Path(__file__).parents[1]
 # The container's modules import each other as they do in their image, where this is the root.
@@ -176,8 +175,6 @@ def main() -> int:
     """Measure, print, judge."""
     start_as_in_the_image()
     arguments = _arguments()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
     print(f"torch {version('torch')}, transformers {version('transformers')}, ", end="")
     print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as temporary:

@@ -292,9 +292,9 @@ def quantize(x: Array, quantized: Array, scales: Array) -> None:
 
 
 @_kernel
-def dequantize(sums: Array, row_scales: Array, column_scales: Array, bias: Array, y: Array) -> None:
-    """fp32 [rows, columns] x its row's and its column's scale + bias, into `y`."""
-    for row in numba.prange(len(sums)):
-        for column in range(sums.shape[1]):
-            scale = row_scales[row] * column_scales[column]
-            y[row, column] = _narrowed(sums[row, column] * scale + bias[column], y)
+def scale_rows(product: Array, scales: Array, bias: Array) -> None:
+    """[rows, columns] x its row's scale + its column's bias, in place."""
+    for row in numba.prange(len(product)):
+        for column in range(product.shape[1]):
+            scaled = _widened(product[row, column]) * scales[row] + bias[column]
+            product[row, column] = _narrowed(scaled, product)

@@ -33,7 +33,7 @@ def compile_kernels(dtype: torch.dtype, quantizes: bool) -> None:
         add_(torch.ones(1, 2), torch.ones(1, 2, dtype=dtype))
         if quantizes:
             _, scales = quantized(torch.ones(1, 1, dtype=dtype))
-            dequantized(torch.ones(1, 1), scales, scales, scales, dtype)
+            scale_rows_(torch.ones(1, 1, dtype=dtype), scales, scales)
 
 
 def softmax_(scores: Tensor, first: Tensor, end: Tensor, scale: float) -> Tensor:
@@ -92,10 +92,7 @@ def quantized(x: Tensor) -> tuple[Tensor, Tensor]:
     return integers, scales
 
 
-def dequantized(
-    sums: Tensor, row_scales: Tensor, column_scales: Tensor, bias: Tensor, dtype: torch.dtype
-) -> Tensor:
-    """fp32 [rows, columns] x its row's and its column's scale + bias, in `dtype`."""
-    y = torch.empty_like(sums, dtype=dtype)
-    cpu_kernels.dequantize(*map(_array, (sums, row_scales, column_scales, bias, y)))
-    return y
+def scale_rows_(product: Tensor, scales: Tensor, bias: Tensor) -> Tensor:
+    """[rows, columns] x its row's scale + its column's bias, in place; gives the product."""
+    cpu_kernels.scale_rows(_array(product), _array(scales), _array(bias))
+    return product

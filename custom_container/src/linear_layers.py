@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from src.cpu_kernels import BYTE_OF_ZERO
-from src.cpu_operations import dequantized, quantized
+from src.cpu_operations import quantized, scale_rows_
 from src.errors import ModelError
 from src.mapped_weights import give_back
 
@@ -71,38 +71,38 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.dtype = dtype
         weight, largest = linear.weight.detach().float(), largest_int8_weight()
-        self._scales = weight.abs().amax(dim=1).clamp(min=SMALLEST_RANGE) / largest
-        self._product = Int8Product((weight / self._scales[:, None]).round().to(torch.int8))
+        scales = weight.abs().amax(dim=1).clamp(min=SMALLEST_RANGE) / largest
+        integers = (weight / scales[:, None]).round().to(torch.int8)
+        self._product = Int8Product(integers, scales, dtype)
         no_bias = torch.zeros(linear.out_features)
         self._bias = no_bias if linear.bias is None else linear.bias.detach().float()
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in_features] in any format to [..., out_features] in `dtype`."""
         activations, scales = quantized(x.flatten(0, -2))
-        sums = self._product(activations)
-        y = dequantized(sums, scales, self._scales, self._bias, self.dtype)
+        y = scale_rows_(self._product(activations), scales, self._bias)
         return y.view(*x.shape[:-1], -1)
 
 
 class Int8Product:
-    """Activations x int8 weights [out_features, in_features], these in oneDNN's own order.
+    """Activations x int8 weights [out_features, in_features] x `scales` [out_features].
 
     Activations are bytes whose zero is BYTE_OF_ZERO: signed ones are refused on some CPUs and
     wrong on others. The operators are private to torch, like those of PrepackedLinear.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, scales: Tensor, dtype: torch.dtype) -> None:
         out_features, in_features = weight.shape
         self._weight = torch.ops.onednn.qlinear_prepack(weight, [TYPICAL_ROWS, in_features])
-        self._scales = torch.ones(out_features)
+        self._scales, self._dtype = scales, dtype
         self._zeros = torch.zeros(out_features, dtype=torch.int64)
 
     def __call__(self, activations: Tensor) -> Tensor:
-        """uint8 [rows, in_features] to whole numbers in fp32 [rows, out_features]."""
+        """uint8 [rows, in_features] to [rows, out_features] in `dtype`."""
         scale, zero = 1.0, BYTE_OF_ZERO
         return torch.ops.onednn.qlinear_pointwise(
             activations, scale, zero, self._weight, self._scales, self._zeros, None,
-            1.0, 0, torch.float32, "none", [], "",
+            1.0, 0, self._dtype, "none", [], "",
         )  # fmt: skip
 
 
@@ -111,7 +111,8 @@ def largest_int8_weight() -> int:
     """The largest of INT8_WEIGHTS whose products this CPU sums right; raises ModelError if none."""
     activations = torch.full((1, 64), 255, dtype=torch.uint8)
     for largest in INT8_WEIGHTS:
-        product = Int8Product(torch.full((16, 64), largest, dtype=torch.int8))
+        weight = torch.full((16, 64), largest, dtype=torch.int8)
+        product = Int8Product(weight, torch.ones(16), torch.float32)
         if product(activations).eq(64 * (255 - BYTE_OF_ZERO) * largest).all():
             return largest
     raise ModelError(

@@ -16,11 +16,11 @@ from src.cpu_operations import (
     add_,
     added_norm,
     compile_kernels,
-    dequantized,
     gelu_gated,
     layer_norm,
     quantized,
     rotated_heads,
+    scale_rows_,
     softmax_,
 )
 from src.forward_pass import PackedForwardPass, set_precision
@@ -156,14 +156,13 @@ def test_what_is_no_number_is_none_after_it_was_quantized(dtype, value):
 
 
 @FORMATS
-def test_products_get_their_scales_and_bias_back(dtype):
-    """Row by row and column by column."""
-    sums = torch.randint(-(10**6), 10**6, (17, 96)).float()
-    rows, columns, bias = torch.rand(17) / 1e6, torch.rand(96), torch.randn(96)
+def test_a_product_is_scaled_in_place(dtype):
+    """Row by row, and then the bias column by column."""
+    product, scales, bias = torch.randn(17, 96).to(dtype), torch.rand(17), torch.randn(96)
+    expected = product.float() * scales[:, None] + bias
 
-    y = dequantized(sums, rows, columns, bias, dtype)
-
-    assert_near(y, sums * rows[:, None] * columns + bias)
+    assert scale_rows_(product, scales, bias) is product
+    assert_near(product, expected)
 
 
 @contextmanager
@@ -175,7 +174,7 @@ def called_kernels(monkeypatch):
         calls.add((name, *map(numba.typeof, arguments)))
         kernel(*arguments)
 
-    names = ("add", "dequantize", "gelu_gate", "norm", "quantize", "rotate", "softmax")
+    names = ("add", "gelu_gate", "norm", "quantize", "rotate", "scale_rows", "softmax")
     with monkeypatch.context() as patched:
         for name in names:
             patched.setattr(cpu_kernels, name, partial(recorded, name, getattr(cpu_kernels, name)))
