@@ -74,7 +74,7 @@ def ways_of(device: torch.device, dtype: torch.dtype, head_dim: int) -> list[Att
     """
     if device.type == "cpu":
         in_tiles = dtype == torch.bfloat16 and torch.cpu.get_capabilities().get("amx_bf16")
-        return [attend_in_tiles if in_tiles else attend_with_matmul]
+        return [attend_with_tiles if in_tiles else attend_with_matmul]
     if dtype == torch.float32 or torch.cuda.get_device_capability(device) < (8, 0):
         return [attend_with_sdpa]
     if operations_for(device) is None or head_dim not in TRITON_HEAD_DIMS:
@@ -157,7 +157,7 @@ def attend_with_matmul(
     return window.joined(torch.matmul(scores, window.key_blocks(value)))
 
 
-def attend_in_tiles(
+def attend_with_tiles(
     query: Tensor, key: Tensor, value: Tensor, row: PackedRow, *, scaling: float, reach: int | None
 ) -> Tensor:
     """On a CPU with AMX, bf16: whole documents by torch's own attention, which uses its tiles.

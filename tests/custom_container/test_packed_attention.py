@@ -8,9 +8,9 @@ from torch.nn.attention.varlen import varlen_attn
 
 from src import packed_attention
 from src.packed_attention import (
-    attend_in_tiles,
     attend_with_matmul,
     attend_with_sdpa,
+    attend_with_tiles,
     attend_with_triton,
     attend_with_varlen,
     first_that_runs,
@@ -62,7 +62,7 @@ def through_varlen(query, key, value, row, **options):
         (attend_with_sdpa, torch.float32, 1e-5),
         (attend_with_matmul, torch.float32, 1e-5),
         (attend_with_matmul, torch.bfloat16, 3e-2),
-        (attend_in_tiles, torch.bfloat16, 3e-2),
+        (attend_with_tiles, torch.bfloat16, 3e-2),
         (attend_with_sdpa, torch.float16, 5e-3),
         (through_varlen, torch.float32, 1e-5),
     ],
@@ -120,7 +120,7 @@ def test_each_device_gets_ways_it_can_go(device, dtype, capability, ways, monkey
     [
         (torch.float32, True, attend_with_matmul),
         (torch.bfloat16, False, attend_with_matmul),
-        (torch.bfloat16, True, attend_in_tiles),
+        (torch.bfloat16, True, attend_with_tiles),
     ],
 )
 def test_a_cpu_with_tiles_has_a_way_of_its_own_in_bf16(dtype, has_tiles, way, monkeypatch):
