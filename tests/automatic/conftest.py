@@ -22,7 +22,7 @@ from batch_transform.transform_message import AcceptedRequests
 from local_aws import LocalAws, running
 
 ROOT = Path(__file__).parents[2]
-CONTAINER = Path(__file__).parent / "quick_container"
+CONTAINER = ROOT / "tests" / "quick_container"
 BUCKET = "legal-documents"
 MODEL_KEY = "models/tiny/model.tar.gz"
 QUOTA = 2

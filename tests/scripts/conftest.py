@@ -9,12 +9,16 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_aws import LocalAws, running
+
 ROOT = Path(__file__).parents[2]
+QUICK_CONTAINER = ROOT / "tests" / "quick_container"
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/dispute-classifier:latest"
 ROLE = "arn:aws:iam::000000000000:role/dispute-classifier-execution"
 DEADLINE_IN_SECONDS = 300
@@ -84,22 +88,23 @@ class Operator:
         return self.aws("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
 
-@pytest.fixture
-def operator(local_aws: Any, aws: Callable[[str], Any], tmp_path: Path) -> Iterator[Operator]:
+@contextlib.contextmanager
+def operator_at(aws: LocalAws, cwd: Path) -> Iterator[Operator]:
     """An operator whose environment names everything a job needs but the model artifact."""
+    client = cache(aws.client)
     bucket = f"legal-{uuid.uuid4().hex[:12]}"
-    aws("s3").create_bucket(Bucket=bucket)
+    client("s3").create_bucket(Bucket=bucket)
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
+        "HOME": str(cwd),
         "PYTHONDONTWRITEBYTECODE": "1",
         "S3_BUCKET_NAME": bucket,
         "CONTAINER_IMAGE": IMAGE,
         "SAGEMAKER_ROLE_ARN": ROLE,
-        **local_aws.environment(),
+        **aws.environment(),
     }
-    yield Operator(tmp_path, bucket, aws, environment)
-    stop_all_jobs(aws("sagemaker"))
+    yield Operator(cwd, bucket, client, environment)
+    stop_all_jobs(client("sagemaker"))
 
 
 def stop_all_jobs(sagemaker: Any) -> None:
@@ -120,19 +125,37 @@ def packaged_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def operator(local_aws: LocalAws, tmp_path: Path) -> Iterator[Operator]:
+    """An operator before package_model.py."""
+    with operator_at(local_aws, tmp_path) as operator:
+        yield operator
+
+
+@pytest.fixture
 def ready_operator(operator: Operator, packaged_model: Path) -> Operator:
     """An operator who has run package_model.py."""
     shutil.copy(packaged_model, operator.cwd / "model.tar.gz")
     return operator
 
 
-@pytest.fixture
-def operator_of_two_shards(ready_operator: Operator) -> Operator:
-    """
-    An operator with documents enough for two shards, long enough to be worth packing.
+@pytest.fixture(scope="session")
+def quick_aws() -> Iterator[LocalAws]:
+    """A local AWS whose container loads no model: for what becomes of jobs, not of texts."""
+    with running(QUICK_CONTAINER) as started:
+        yield started
 
-    The long word is one token, so that the many bytes of a document take little time to answer.
-    """
+
+@pytest.fixture
+def quick_operator(quick_aws: LocalAws, packaged_model: Path, tmp_path: Path) -> Iterator[Operator]:
+    """An operator at that one, who has run package_model.py."""
+    with operator_at(quick_aws, tmp_path) as operator:
+        shutil.copy(packaged_model, operator.cwd / "model.tar.gz")
+        yield operator
+
+
+@pytest.fixture
+def operator_of_two_shards(quick_operator: Operator) -> Operator:
+    """An operator with documents enough for two shards, long enough to be worth packing."""
     line = b"My landlord keeps my deposit." + b" confidentiality" * 94 + b".\n"
-    ready_operator.upload(a=line * 30, b=line * 30)
-    return ready_operator
+    quick_operator.upload(a=line * 30, b=line * 30)
+    return quick_operator

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local_aws import LocalAws, running
+from local_aws import LocalAws
 from tests.scripts.faulty_gateway import FaultyGateway, faulty_gateway
 from tests.scripts.test_interrupted_runs import (
     SETUP,
@@ -22,15 +22,14 @@ from tests.scripts.test_interrupted_runs import (
     until,
 )
 
-OBEDIENT_CONTAINER = Path(__file__).parent / "obedient_container"
 PADDING = b" " * 1500
 DOCUMENTS = 300
 
 
 @pytest.fixture
-def gateway(local_aws: LocalAws) -> Iterator[FaultyGateway]:
+def gateway(quick_aws: LocalAws) -> Iterator[FaultyGateway]:
     """A way to the local AWS that the test can make fail."""
-    with faulty_gateway(local_aws.endpoint_url) as opened:
+    with faulty_gateway(quick_aws.endpoint_url) as opened:
         yield opened
 
 
@@ -48,20 +47,20 @@ def predictions_of(operator: Any, name: str) -> list[dict[str, Any]]:
 
 
 def test_a_job_comes_through_an_s3_that_fails_now_and_then(
-    ready_operator: Any, gateway: FaultyGateway
+    quick_operator: Any, gateway: FaultyGateway
 ) -> None:
     """Internal errors and throttling, from the first listing to the summary; nothing is lost."""
-    ready_operator.upload(**{f"file{number:02d}": b"My landlord.\n" for number in range(12)})
-    name = f"shaken-{ready_operator.bucket}"
+    quick_operator.upload(**{f"file{number:02d}": b"My landlord.\n" for number in range(12)})
+    name = f"shaken-{quick_operator.bucket}"
     turns = defaultdict(lambda: itertools.cycle([500, *[None] * 8, 503, *[None] * 8]))
 
     def now_and_then(method: str, path: str) -> int | None:
-        return next(turns[method]) if path.startswith(f"/{ready_operator.bucket}") else None
+        return next(turns[method]) if path.startswith(f"/{quick_operator.bucket}") else None
 
     gateway.fault = now_and_then
-    done = ready_operator.run(SETUP, "--job-name", name, AWS_ENDPOINT_URL=gateway.endpoint_url)
+    done = quick_operator.run(SETUP, "--job-name", name, AWS_ENDPOINT_URL=gateway.endpoint_url)
     assert done.returncode == 0, done.stderr
-    sources = [answer["source"] for answer in predictions_of(ready_operator, name)]
+    sources = [answer["source"] for answer in predictions_of(quick_operator, name)]
     assert sources == [f"file{number:02d}.txt" for number in range(12)]
     failed = "\n".join(gateway.failed)
     assert "GET" in failed
@@ -99,10 +98,10 @@ def test_a_script_killed_over_its_results_is_taken_up(
 
 
 def test_ctrl_c_is_obeyed_though_s3_has_stopped_answering(
-    ready_operator: Any, gateway: FaultyGateway
+    quick_operator: Any, gateway: FaultyGateway
 ) -> None:
     """What hangs is not waited for, neither before the folder is emptied nor at the end."""
-    operator, name = ready_operator, f"hanging-{ready_operator.bucket}"
+    operator, name = quick_operator, f"hanging-{quick_operator.bucket}"
     operator.upload(a=b"My landlord.\n", b=b"My wages.\n")
     is_reading, is_over = threading.Event(), threading.Event()
 
@@ -197,22 +196,12 @@ def test_a_worker_killed_in_mid_shard_costs_nothing(
     assert lines == list(range(1, DOCUMENTS + 1))
 
 
-@pytest.fixture(scope="module")
-def obedient_aws() -> Iterator[LocalAws]:
-    """A local AWS whose container fails where a document asks for it."""
-    with running(OBEDIENT_CONTAINER) as started:
-        yield started
-
-
 @pytest.fixture
-def operator_of_poison(ready_operator: Any, obedient_aws: LocalAws) -> Any:
-    """An operator at that other AWS; the second of two files holds a document that fails."""
-    ready_operator.environment |= obedient_aws.environment()
-    ready_operator.aws = obedient_aws.client
-    ready_operator.aws("s3").create_bucket(Bucket=ready_operator.bucket)
+def operator_of_poison(quick_operator: Any) -> Any:
+    """An operator who has two files; the second one holds a document that fails."""
     line = b"Debt" + PADDING + b"\n"
-    ready_operator.upload(a=line * 43, b=line * 20 + b"fail\n" + line * 20)
-    return ready_operator
+    quick_operator.upload(a=line * 43, b=line * 20 + b"fail\n" + line * 20)
+    return quick_operator
 
 
 def test_a_shard_that_fails_every_time_is_named_and_the_rest_is_kept(

@@ -130,16 +130,16 @@ def test_a_run_killed_while_waiting_is_watched_on(operator_of_two_shards: Any) -
     assert summary["documents"] == 60
 
 
-def test_two_runs_at_once_on_one_input_do_not_meet(ready_operator: Any) -> None:
+def test_two_runs_at_once_on_one_input_do_not_meet(quick_operator: Any) -> None:
     """Each has a folder of its own; of two runs of one name, one is refused and harms nothing."""
-    ready_operator.upload(a=DOCUMENTS)
-    name = f"twice-{ready_operator.bucket}"
-    both = [ready_operator.start(SETUP, "--job-name", name) for _ in range(2)]
-    others = [ready_operator.start(SETUP) for _ in range(2)]
-    codes = sorted(ready_operator.finish(process).returncode for process in both)
+    quick_operator.upload(a=DOCUMENTS)
+    name = f"twice-{quick_operator.bucket}"
+    both = [quick_operator.start(SETUP, "--job-name", name) for _ in range(2)]
+    others = [quick_operator.start(SETUP) for _ in range(2)]
+    codes = sorted(quick_operator.finish(process).returncode for process in both)
     assert codes == [0, 1]
-    assert [ready_operator.finish(process).returncode for process in others] == [0, 0]
-    assert len(json.loads(ready_operator.read(f"output/{name}/predictions.json"))) == 4
+    assert [quick_operator.finish(process).returncode for process in others] == [0, 0]
+    assert len(json.loads(quick_operator.read(f"output/{name}/predictions.json"))) == 4
 
 
 def test_the_log_of_a_job_can_be_seen(ready_operator: Any) -> None:
