@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+DOCUMENT = b"My landlord keeps my deposit.\n"
 ODD_FILES = {
     "one": b"My landlord keeps my deposit.",
     "windows": b"The roof leaks since March.\r\n\r\nMy wages were never paid.\r\n",
@@ -67,45 +68,45 @@ def test_the_standard_job_answers_each_file_with_a_file(ready_operator: Any) -> 
     assert [text.count("\n") for text in outputs.values()] == [1, 1, 3]
 
 
-def test_a_standard_job_reads_what_was_planned_and_nothing_beside_it(ready_operator: Any) -> None:
+def test_a_standard_job_reads_what_was_planned_and_nothing_beside_it(quick_operator: Any) -> None:
     """Markers, earlier outputs and namesakes of a prefix are not sent to the model."""
-    ready_operator.upload(**ODD_FILES)
-    s3 = ready_operator.aws("s3")
+    quick_operator.upload(one=DOCUMENT, two=DOCUMENT, three=DOCUMENT)
+    s3 = quick_operator.aws("s3")
     for key in ("input/_SUCCESS", "input/old.txt.out", "input/one.txt.bak", "input/empty.txt"):
         body = b"" if "empty" in key else b"not a document\n"
-        s3.put_object(Bucket=ready_operator.bucket, Key=key, Body=body)
+        s3.put_object(Bucket=quick_operator.bucket, Key=key, Body=body)
     for prefix, answered in (
-        ("input/", {"one.txt", "windows.txt", "unicode.txt", "one.txt.bak"}),
+        ("input/", {"one.txt", "two.txt", "three.txt", "one.txt.bak"}),
         ("input/one.txt", {"one.txt"}),
     ):
-        name = f"exact-{len(answered)}-{ready_operator.bucket}"
-        done = ready_operator.run(
+        name = f"exact-{len(answered)}-{quick_operator.bucket}"
+        done = quick_operator.run(
             "setup_batch_transform.py", "--job-name", name, "--s3-input-prefix", prefix
         )
         assert done.returncode == 0, done.stderr
-        outputs = [key for key in ready_operator.object_keys("output/") if name in key]
+        outputs = [key for key in quick_operator.object_keys("output/") if name in key]
         named = {key.rsplit("/", 1)[-1].removesuffix(".out") for key in outputs if ".out" in key}
         assert named == answered
 
 
 def test_a_job_is_watched_and_consolidated_from_anywhere(
-    ready_operator: Any, tmp_path: Any
+    quick_operator: Any, tmp_path: Any
 ) -> None:
     """`--no-wait` prints the name; whoever has it can follow the job and gets the same results."""
-    ready_operator.upload(**ODD_FILES)
-    started = ready_operator.run("setup_optimized_batch_transform.py", "--no-wait")
+    quick_operator.upload(**ODD_FILES)
+    started = quick_operator.run("setup_optimized_batch_transform.py", "--no-wait")
     assert started.returncode == 0, started.stderr
     job_name = started.stdout.strip()
-    ready_operator.cwd = tmp_path / "elsewhere"
-    ready_operator.cwd.mkdir()
+    quick_operator.cwd = tmp_path / "elsewhere"
+    quick_operator.cwd.mkdir()
     for _ in range(2):  # the second time the job is over already
-        watched = ready_operator.run(
+        watched = quick_operator.run(
             "check_batch_transform_status.py", "--job-name", job_name, "--watch", "--json"
         )
         assert watched.returncode == 0, watched.stderr
         assert json.loads(watched.stdout)["documents"] == len(LINES_WITH_TEXT)
     (tmp_path / "results" / "predictions.json").mkdir(parents=True)
-    not_copied = ready_operator.run(
+    not_copied = quick_operator.run(
         "check_batch_transform_status.py",
         *("--job-name", job_name, "--watch", "--download-to", str(tmp_path / "results")),
     )
