@@ -31,7 +31,7 @@ from src.forward_pass import (
 )
 from src.linear_layers import Int8Product, linear_layer, replace_linear_layers
 from src.micro_batches import MicroBatch, padded_micro_batches
-from src.precision import DTYPES, Precision
+from src.precision import DTYPES, Precision, layers_format
 from src.token_windows import TokenIds
 
 Classify = Callable[[], Tensor]
@@ -180,7 +180,7 @@ def _product(precision: Precision, in_features: int, out_features: int) -> Calla
     linear = nn.Linear(in_features, out_features, bias=False)
     if precision == Precision.INT8:
         weight = torch.ones(out_features, in_features, dtype=torch.int8)
-        product = Int8Product(weight, torch.ones(out_features), torch.bfloat16)
+        product = Int8Product(weight, torch.ones(out_features), layers_format(precision))
         activations = torch.ones(GEMM_ROWS, in_features, dtype=torch.uint8)
         return lambda: product(activations)
     dtype = DTYPES[precision]

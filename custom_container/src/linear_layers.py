@@ -64,7 +64,8 @@ class Int8Linear(nn.Module):
     """y = x W' + b in whole numbers of 8 bits; out comes `dtype`.
 
     Weights have a scale per output feature, activations one per token, so that a token's answer
-    never depends on the tokens beside it. Raises ModelError where no such products are exact.
+    does not depend on the tokens beside it, but for the rounding of sums beyond 2^24. Raises
+    ModelError where no such products are right.
     """
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
@@ -72,7 +73,7 @@ class Int8Linear(nn.Module):
         self.dtype = dtype
         weight, largest = linear.weight.detach().float(), largest_int8_weight()
         scales = weight.abs().amax(dim=1).clamp(min=SMALLEST_RANGE) / largest
-        integers = (weight / scales[:, None]).round().to(torch.int8)
+        integers = (weight / scales[:, None]).round_().to(torch.int8)
         self._product = Int8Product(integers, scales, dtype)
         no_bias = torch.zeros(linear.out_features)
         self._bias = no_bias if linear.bias is None else linear.bias.detach().float()
@@ -93,6 +94,8 @@ class Int8Product:
 
     def __init__(self, weight: Tensor, scales: Tensor, dtype: torch.dtype) -> None:
         out_features, in_features = weight.shape
+        # It takes the numbers in the order in which they lie in memory.
+        weight = weight.contiguous()
         self._weight = torch.ops.onednn.qlinear_prepack(weight, [TYPICAL_ROWS, in_features])
         self._scales, self._dtype = scales, dtype
         self._zeros = torch.zeros(out_features, dtype=torch.int64)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 from transformers.modeling_outputs import BaseModelOutput
 
 from src.errors import ModelError
@@ -19,7 +19,7 @@ from src.modernbert_layer import FusedLayer
 from src.packed_encoder import pack_encoder
 from src.packed_row import BLOCK_TOKENS, PackedRow
 from src.precision import Precision
-from tests.custom_container.tiny_model import save_model
+from tests.custom_container.tiny_model import encoder, save_model
 
 VARIANTS = {
     "mean pooling": {},
@@ -161,26 +161,6 @@ def test_a_packed_way_in_which_documents_see_each_other_is_refused(model_dir, mo
 def test_modernbert_is_packed(model_dir):
     """The path this container is made for is taken."""
     assert isinstance(forward_pass_for(load(model_dir), 128), PackedForwardPass)
-
-
-def encoder(model_type, **config):
-    """A small classifier of this type, random weights spread widely."""
-    names = {"distilbert": {"dim": 64, "hidden_dim": 96, "n_layers": 3, "n_heads": 4}}.get(
-        model_type,
-        {
-            "hidden_size": 64,
-            "intermediate_size": 96,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-        },
-    )
-    if model_type == "modernbert":
-        config |= {"local_attention": 32, "pad_token_id": 0}
-    sizes = {"vocab_size": 600, "max_position_embeddings": 160, "initializer_range": 0.2}
-    torch.manual_seed(0)
-    return AutoModelForSequenceClassification.from_config(
-        AutoConfig.for_model(model_type, num_labels=4, **sizes, **names, **config)
-    ).eval()
 
 
 @pytest.mark.parametrize("model_type", OTHER_ENCODERS)

@@ -60,9 +60,37 @@ def test_a_layer_in_another_format_is_near_its_own_in_fp32(layer, dtype, toleran
     assert change.max() < tolerance
 
 
+@pytest.mark.parametrize("layer", [PrepackedLinear, CastLinear, Int8Linear])
+@torch.inference_mode()
+def test_weights_may_lie_in_another_order_in_memory(layer):
+    """As tied or transposed ones do."""
+    linear, x = layer_and_rows()
+    linear.weight.set_(linear.weight.t().contiguous().t())
+
+    y = layer(linear, torch.float32)(x)
+
+    expected = linear(x)
+    assert not linear.weight.is_contiguous()
+    assert (y - expected).abs().max() < 0.03 * expected.abs().max()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@torch.inference_mode()
+def test_a_token_that_is_no_number_has_no_answer_in_int8(value):
+    """And its neighbours keep theirs."""
+    linear, x = layer_and_rows()
+    x[1, 5, 7] = value
+
+    is_number = Int8Linear(linear, torch.float32)(x).isfinite()
+
+    assert not is_number[1, 5].any()
+    is_number[1, 5] = True
+    assert is_number.all()
+
+
 @torch.inference_mode()
 def test_a_token_in_int8_is_the_same_in_any_company():
-    """To the bit: its scale is its own, and whole numbers have one sum in any order."""
+    """To the bit: its scale is its own, and whole numbers below 2^24 have one sum in any order."""
     linear, x = layer_and_rows()
     layer = Int8Linear(linear, torch.float32)
 

@@ -124,7 +124,7 @@ def test_each_device_gets_ways_it_can_go(device, dtype, capability, ways, monkey
     ],
 )
 def test_a_cpu_with_tiles_has_a_way_of_its_own_in_bf16(dtype, has_tiles, way, monkeypatch):
-    """torch's own attention has products in tiles, and in no other instructions, in its blocks."""
+    """torch's own attention multiplies bf16 in tiles where there are some."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_tiles})
 
     assert ways_of(torch.device("cpu"), dtype, 64) == [way]

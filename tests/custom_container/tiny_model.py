@@ -1,8 +1,10 @@
-"""A tiny ModernBERT with random weights and its tokenizer, in the shape of a model artefact."""
+"""Tiny models with random weights: a ModernBERT in the shape of an artefact, and any encoder."""
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
     ModernBertConfig,
     ModernBertForSequenceClassification,
     PreTrainedTokenizerFast,
@@ -97,3 +99,23 @@ def save_model(path, **config):
         )
     )
     model.save_pretrained(path)
+
+
+def encoder(model_type, **config):
+    """A small classifier of this type, random weights spread widely."""
+    names = {"distilbert": {"dim": 64, "hidden_dim": 96, "n_layers": 3, "n_heads": 4}}.get(
+        model_type,
+        {
+            "hidden_size": 64,
+            "intermediate_size": 96,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+        },
+    )
+    if model_type == "modernbert":
+        config |= {"local_attention": 32, "pad_token_id": 0}
+    sizes = {"vocab_size": 600, "max_position_embeddings": 160, "initializer_range": 0.2}
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_config(
+        AutoConfig.for_model(model_type, num_labels=4, **sizes, **names, **config)
+    ).eval()
