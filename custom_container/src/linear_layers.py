@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from src.cpu_kernels import BYTE_OF_ZERO
+from src.cpu_kernels import BYTE_OF_ZERO, SMALLEST
 from src.cpu_operations import quantized, scale_rows_
 from src.errors import ModelError
 from src.mapped_weights import give_back
@@ -22,7 +22,6 @@ TYPICAL_ROWS = 1024
 # CPUs without VNNI add two products of a byte and a weight in 16 bits, which hold 2 x 255 x 63, but
 # not 2 x 255 x 127: they would stop at 32,767 and say nothing.
 INT8_WEIGHTS = (127, 63)
-SMALLEST_RANGE = 1e-12
 
 
 class PrepackedLinear(nn.Module):
@@ -72,7 +71,7 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.dtype = dtype
         weight, largest = linear.weight.detach().float(), largest_int8_weight()
-        scales = weight.abs().amax(dim=1).clamp(min=SMALLEST_RANGE) / largest
+        scales = weight.abs().amax(dim=1).clamp(min=float(SMALLEST)) / largest
         integers = (weight / scales[:, None]).round_().to(torch.int8)
         self._product = Int8Product(integers, scales, dtype)
         no_bias = torch.zeros(linear.out_features)

@@ -1,4 +1,4 @@
-"""The main road: real scripts, real requests, the real server, from text files to answers."""
+"""The main road: real scripts and requests; the real server wherever answers are looked at."""
 
 import json
 import signal
