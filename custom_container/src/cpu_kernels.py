@@ -29,6 +29,8 @@ LOG2_OF_E = np.float32(1.4426950408889634)
 LOWEST = np.float32(-3e38)
 SMALLEST = np.float32(1e-12)
 BYTE_OF_ZERO = 128
+# 1.5 x 2^23: added to a small fp32, it leaves that as a whole number in the lowest bits.
+WHOLE = 12582912
 # numba's own threads, which it has where there is no OpenMP library, serve one caller at a time.
 _one_at_a_time = threading.Lock()
 
@@ -110,9 +112,8 @@ def _(x, like):  # noqa: ARG001
 def _power_of_two(x: float) -> np.float32:
     """2 to the power of `x`, which is below 127, to 1e-7 of it; 0 from -127 down."""
     clamped = x if x > np.float32(-127) else np.float32(-127)
-    # Adding 1.5 x 2^23 rounds to a whole number and leaves it in the lowest bits.
-    shifted = np.float32(clamped + np.float32(12582912))
-    rest = clamped - (shifted - np.float32(12582912))
+    shifted = np.float32(clamped + np.float32(WHOLE))
+    rest = clamped - (shifted - np.float32(WHOLE))
     power = np.float32(1.340043217e-3)
     power = power * rest + np.float32(9.676037098e-3)
     power = power * rest + np.float32(5.550327214e-2)
@@ -273,8 +274,8 @@ def gelu_gate(product: Array, gated: Array) -> None:
 def _quantize_row(row: Array, steps: float, quantized: Array) -> None:
     """`steps` x an fp32 row, -127 to 127, rounded, as bytes of which BYTE_OF_ZERO is 0."""
     for column in range(len(row)):
-        # As in _power_of_two: the lowest byte holds the whole number, whose zero is added to it.
-        shifted = np.float32(row[column] * steps + np.float32(12582912 + BYTE_OF_ZERO))
+        # The lowest byte holds the whole number, with BYTE_OF_ZERO added to it.
+        shifted = np.float32(row[column] * steps + np.float32(WHOLE + BYTE_OF_ZERO))
         quantized[column] = np.uint8(shifted.view(np.int32))
 
 
